@@ -91,8 +91,7 @@ export const forbidden = (message: string): MatrixError => error(403, 'M_FORBIDD
 export const guestAccessForbidden = (message: string): MatrixError => error(403, 'M_GUEST_ACCESS_FORBIDDEN', message)
 
 /** 403: the account was deactivated. */
-export const userDeactivated = (message = 'This account was deactivated'): MatrixError =>
-  error(403, 'M_USER_DEACTIVATED', message)
+export const userDeactivated = (message = 'This account was deactivated'): MatrixError => error(403, 'M_USER_DEACTIVATED', message)
 
 /** 403: the account is suspended and may do little. */
 export const userSuspended = (message = 'This account is suspended'): MatrixError => error(403, 'M_USER_SUSPENDED', message)
@@ -116,5 +115,4 @@ export const limitExceeded = (retryAfterMs: number): MatrixError =>
   new MatrixError(429, 'M_LIMIT_EXCEEDED', { message: 'Too many requests', fields: { retry_after_ms: Math.ceil(retryAfterMs) } })
 
 /** 500, or another status: something that no error code describes. */
-export const unknownError = (message = 'Internal server error', status = 500): MatrixError =>
-  error(status, 'M_UNKNOWN', message)
+export const unknownError = (message = 'Internal server error', status = 500): MatrixError => error(status, 'M_UNKNOWN', message)

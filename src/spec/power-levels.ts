@@ -51,16 +51,11 @@ export function creatorsOf(rules: RoomVersionRules, create: RoomEvent): UserId[]
  * The levels in force under `create` and `powerLevels`, either of which a room may lack (Client-Server API,
  * `m.room.power_levels`; room version 12 for the creators). What the event writes wrongly reads as its default.
  */
-export function powerLevelsOf(
-  rules: RoomVersionRules,
-  create: RoomEvent | undefined,
-  powerLevels: RoomEvent | undefined,
-): PowerLevels {
+export function powerLevelsOf(rules: RoomVersionRules, create: RoomEvent | undefined, powerLevels: RoomEvent | undefined): PowerLevels {
   const content = powerLevels?.content ?? {}
   const level = (key: string, fallback: number): number => readLevel(rules, ownValue(content, key)) ?? fallback
   const [users, events, notifications] = [section(content, 'users'), section(content, 'events'), section(content, 'notifications')]
-  const entry = (entries: JsonObject, key: string, fallback: number): number =>
-    readLevel(rules, ownValue(entries, key)) ?? fallback
+  const entry = (entries: JsonObject, key: string, fallback: number): number => readLevel(rules, ownValue(entries, key)) ?? fallback
   const creators = new Set(create === undefined ? [] : creatorsOf(rules, create))
   const creatorLevel = rules.auth.privilegedCreators ? Number.POSITIVE_INFINITY : powerLevels === undefined ? 100 : undefined
   const usersDefault = level('users_default', 0)

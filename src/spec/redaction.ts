@@ -1,0 +1,71 @@
+import type { Pdu } from './event.ts'
+import { isObject, type JsonObject, type JsonValue } from './json.ts'
+import type { RedactionRules, RoomVersionRules } from './room-version.ts'
+
+const keptKeys = [
+  'event_id',
+  'type',
+  'room_id',
+  'sender',
+  'state_key',
+  'content',
+  'hashes',
+  'signatures',
+  'depth',
+  'prev_events',
+  'auth_events',
+  'origin_server_ts',
+]
+const keptKeysUntilV10 = [...keptKeys, 'origin', 'membership', 'prev_state']
+
+const levelKeys = ['ban', 'events', 'events_default', 'kick', 'redact', 'state_default', 'users', 'users_default']
+
+/**
+ * What is left of `pdu` once redacted, by the redaction algorithm of its room version. A new object; the given one stays.
+ * Never fails: what an event has in the wrong shape is dropped like any other key.
+ */
+export function redact(pdu: Pdu, rules: RoomVersionRules): Pdu {
+  const redacted = pick(pdu, rules.redaction.keepsObsoleteTopLevel ? keptKeysUntilV10 : keptKeys)
+  if (isObject(pdu.content)) redacted.content = redactContent(pdu.type, pdu.content, rules.redaction)
+  return redacted
+}
+
+function redactContent(type: JsonValue | undefined, content: JsonObject, rules: RedactionRules): JsonObject {
+  if (type === 'm.room.create' && rules.keepsCreateContent) return content
+  const kept = pick(content, keptContentKeys(type, rules))
+  if (type === 'm.room.member' && rules.keepsThirdPartySigned && isObject(content.third_party_invite)) {
+    // Stays even where it holds no `signed`, as an empty object: so other servers read it, and the event id hangs on it.
+    kept.third_party_invite = pick(content.third_party_invite, ['signed'])
+  }
+  return kept
+}
+
+function keptContentKeys(type: JsonValue | undefined, rules: RedactionRules): readonly string[] {
+  switch (type) {
+    case 'm.room.member':
+      return rules.keepsJoinAuthoriser ? ['membership', 'join_authorised_via_users_server'] : ['membership']
+    case 'm.room.create':
+      return ['creator']
+    case 'm.room.join_rules':
+      return rules.keepsJoinRuleAllow ? ['join_rule', 'allow'] : ['join_rule']
+    case 'm.room.power_levels':
+      return rules.keepsInviteLevel ? [...levelKeys, 'invite'] : levelKeys
+    case 'm.room.history_visibility':
+      return ['history_visibility']
+    case 'm.room.aliases':
+      return rules.keepsAliases ? ['aliases'] : []
+    case 'm.room.redaction':
+      return rules.redactsInContent ? ['redacts'] : []
+    default:
+      return []
+  }
+}
+
+function pick(object: JsonObject, keys: readonly string[]): JsonObject {
+  const picked: JsonObject = {}
+  for (const key of keys) {
+    const value = object[key]
+    if (value !== undefined) picked[key] = value
+  }
+  return picked
+}
