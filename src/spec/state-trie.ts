@@ -1,0 +1,245 @@
+import type { EventId, StateKey, StateMap } from './event.ts'
+import {
+  emptyLeaf,
+  entriesOf,
+  hashOf,
+  leafCapacity,
+  leafOf,
+  type NodeHash,
+  nibbleAt,
+  nodeOf,
+  pathOf,
+  type StateNode,
+  storedForm,
+  type TrieNode,
+} from './state-trie-node.ts'
+
+export type { NodeHash, StateNode } from './state-trie-node.ts'
+
+/** What two states hold under a key on which they differ; `undefined` where one holds nothing. */
+export interface StateDifference {
+  readonly key: StateKey
+  readonly before: EventId | undefined
+  readonly after: EventId | undefined
+}
+
+interface Change {
+  readonly key: StateKey
+  readonly eventId: EventId | undefined
+  /** Worked out when a branch first needs it. */
+  path: Uint8Array | undefined
+}
+
+/**
+ * Room state as an immutable map that shares structure with the states it was made from. A hash trie, hash-consed: its shape
+ * depends on its content alone, so equal states have equal `root`s; a change makes as many new nodes as the trie is deep.
+ */
+export class StateTrie implements StateMap {
+  static readonly empty: StateTrie = new StateTrie(emptyLeaf)
+
+  /** The root node; for {@link loadTrie} alone. */
+  readonly node: TrieNode
+
+  /** Not to be called outside of this file: see {@link StateTrie.from}, {@link StateTrie.empty} and {@link loadTrie}. */
+  constructor(node: TrieNode) {
+    this.node = node
+  }
+
+  /** The state with these entries. */
+  static from(entries: Iterable<readonly [StateKey, EventId]>): StateTrie {
+    return StateTrie.empty.with(entries)
+  }
+
+  /** Where `a` and `b` differ, at a cost in proportion to the difference. */
+  static diff(a: StateTrie, b: StateTrie): Iterable<StateDifference> {
+    return differences(a.node, b.node)
+  }
+
+  /** Names this state by its content: equal states, equal roots. */
+  get root(): NodeHash {
+    return hashOf(this.node)
+  }
+
+  get size(): number {
+    return this.node.size
+  }
+
+  get(key: StateKey): EventId | undefined {
+    let node = this.node
+    let path: Uint8Array | undefined
+    for (let depth = 0; node.kind === 'branch'; depth++) {
+      path ??= pathOf(key)
+      node = node.children[nibbleAt(path, depth)] ?? emptyLeaf
+    }
+    return node.entries.find(([candidate]) => candidate === key)?.[1]
+  }
+
+  has(key: StateKey): boolean {
+    return this.get(key) !== undefined
+  }
+
+  set(key: StateKey, eventId: EventId): StateTrie {
+    return this.with([[key, eventId]])
+  }
+
+  delete(key: StateKey): StateTrie {
+    return this.with([[key, undefined]])
+  }
+
+  /** This state with the last change to each key made to it; `undefined` takes the key out. Itself, if that changes nothing. */
+  with(changes: Iterable<readonly [StateKey, EventId | undefined]>): StateTrie {
+    const last = [...new Map(changes)].map(([key, eventId]): Change => ({ key, eventId, path: undefined }))
+    const node = update(this.node, last, 0)
+    return node === this.node ? this : new StateTrie(node)
+  }
+
+  /**
+   * The nodes to store for this state. `isKnown` says which are stored already; a node stored implies that all below it are, so
+   * nothing under a known node is visited. The empty state has none.
+   */
+  newNodes(isKnown: (hash: NodeHash) => boolean): Iterable<[NodeHash, StateNode]> {
+    return unknownNodes(this.node, isKnown)
+  }
+
+  /** Entries in an order that the content alone decides. */
+  entries(): Generator<[StateKey, EventId], undefined> {
+    return pairs(this.node)
+  }
+
+  *keys(): Generator<StateKey, undefined> {
+    for (const [key] of entriesOf(this.node)) yield key
+  }
+
+  *values(): Generator<EventId, undefined> {
+    for (const [, eventId] of entriesOf(this.node)) yield eventId
+  }
+
+  [Symbol.iterator](): Generator<[StateKey, EventId], undefined> {
+    return this.entries()
+  }
+
+  forEach(visit: (eventId: EventId, key: StateKey, state: StateMap) => void): void {
+    for (const [key, eventId] of entriesOf(this.node)) visit(eventId, key, this)
+  }
+}
+
+/**
+ * The state whose root node is called `root`: yields the names of the nodes it lacks, level by level, and is handed those nodes.
+ * Nodes that `similar`, a state at hand, has in the same place are shared with it and not asked for. Throws if a node is withheld.
+ */
+export function* loadTrie(
+  root: NodeHash,
+  similar: StateTrie = StateTrie.empty,
+): Generator<readonly NodeHash[], StateTrie, ReadonlyMap<NodeHash, StateNode>> {
+  const shared = new Map<NodeHash, TrieNode>([[hashOf(emptyLeaf), emptyLeaf]])
+  const stored = new Map<NodeHash, StateNode>()
+  let level = missing([[root, similar.node]], shared)
+  while (level.length > 0) {
+    const found = yield level.map(([hash]) => hash)
+    for (const [hash] of level) stored.set(hash, present(found.get(hash), hash))
+    level = level.flatMap(([hash, twin]) => missing(childrenWithTwins(stored.get(hash), twin), shared))
+  }
+  return new StateTrie(assemble(root, { shared, stored }))
+}
+
+function* pairs(node: TrieNode): Generator<[StateKey, EventId], undefined> {
+  for (const [key, eventId] of entriesOf(node)) yield [key, eventId]
+}
+
+function update(node: TrieNode, changes: readonly Change[], depth: number): TrieNode {
+  return node.kind === 'leaf' ? (updateLeaf(node.entries, changes, depth) ?? node) : updateBranch(node, changes, depth)
+}
+
+/** The node of `entries` after `changes`, or `undefined` if they change nothing. */
+function updateLeaf(entries: readonly (readonly [StateKey, EventId])[], changes: readonly Change[], depth: number): TrieNode | undefined {
+  const merged = new Map(entries.map(([key, eventId]): [StateKey, Change] => [key, { key, eventId, path: undefined }]))
+  let changed = false
+  for (const change of changes) {
+    if (merged.get(change.key)?.eventId === change.eventId) continue
+    changed = true
+    if (change.eventId === undefined) merged.delete(change.key)
+    else merged.set(change.key, change)
+  }
+  return changed ? build([...merged.values()], depth) : undefined
+}
+
+function build(content: readonly Change[], depth: number): TrieNode {
+  if (content.length > leafCapacity) {
+    return nodeOf(byNibble(content, depth).map((group) => build(group, depth + 1)))
+  }
+  return leafOf(content.flatMap(({ key, eventId }) => (eventId === undefined ? [] : [[key, eventId] as const])))
+}
+
+function updateBranch(branch: TrieNode & { kind: 'branch' }, changes: readonly Change[], depth: number): TrieNode {
+  const groups = byNibble(changes, depth)
+  const children = branch.children.map((child, nibble) => {
+    const group = groups[nibble] ?? []
+    return group.length === 0 ? child : update(child, group, depth + 1)
+  })
+  return children.every((child, nibble) => child === branch.children[nibble]) ? branch : nodeOf(children)
+}
+
+function byNibble(changes: readonly Change[], depth: number): Change[][] {
+  const groups = Array.from({ length: 16 }, (): Change[] => [])
+  for (const change of changes) {
+    change.path ??= pathOf(change.key)
+    groups[nibbleAt(change.path, depth)]?.push(change)
+  }
+  return groups
+}
+
+function* differences(a: TrieNode, b: TrieNode): Generator<StateDifference, undefined> {
+  if (a === b || hashOf(a) === hashOf(b)) return
+  if (a.kind === 'branch' && b.kind === 'branch') {
+    for (const [nibble, child] of a.children.entries()) yield* differences(child, b.children[nibble] ?? emptyLeaf)
+    return
+  }
+  const after = new Map(entriesOf(b))
+  for (const [key, before] of entriesOf(a)) {
+    if (after.get(key) !== before) yield { key, before, after: after.get(key) }
+    after.delete(key)
+  }
+  for (const [key, eventId] of after) yield { key, before: undefined, after: eventId }
+}
+
+function* unknownNodes(node: TrieNode, isKnown: (hash: NodeHash) => boolean): Generator<[NodeHash, StateNode], undefined> {
+  if (node.size === 0 || isKnown(hashOf(node))) return
+  if (node.kind === 'branch') for (const child of node.children) yield* unknownNodes(child, isKnown)
+  yield [hashOf(node), storedForm(node)]
+}
+
+/** A node to load, and the node which the similar state has in its place. */
+type Wanted = readonly [NodeHash, TrieNode]
+
+/** Those of `wanted` that are not at hand; what their twins hold goes into `shared`. */
+function missing(wanted: readonly Wanted[], shared: Map<NodeHash, TrieNode>): readonly Wanted[] {
+  return wanted.filter(([hash, twin]) => {
+    if (hashOf(twin) === hash) shared.set(hash, twin)
+    return !shared.has(hash)
+  })
+}
+
+function childrenWithTwins(node: StateNode | undefined, twin: TrieNode): readonly Wanted[] {
+  if (node === undefined || 'entries' in node) return []
+  return node.children.flatMap((hash, nibble): Wanted[] => {
+    const child = twin.kind === 'branch' ? twin.children[nibble] : undefined
+    return hash === null ? [] : [[hash, child ?? emptyLeaf]]
+  })
+}
+
+function assemble(
+  hash: NodeHash,
+  nodes: { readonly shared: ReadonlyMap<NodeHash, TrieNode>; readonly stored: ReadonlyMap<NodeHash, StateNode> },
+): TrieNode {
+  const shared = nodes.shared.get(hash)
+  if (shared !== undefined) return shared
+  const node = present(nodes.stored.get(hash), hash)
+  if ('entries' in node) return { kind: 'leaf', size: node.entries.length, entries: node.entries, hash }
+  const children = node.children.map((child) => (child === null ? emptyLeaf : assemble(child, nodes)))
+  return { kind: 'branch', size: children.reduce((sum, child) => sum + child.size, 0), children, hash }
+}
+
+function present(node: StateNode | undefined, hash: NodeHash): StateNode {
+  if (node === undefined) throw new Error(`No state node ${hash} is stored`)
+  return node
+}
