@@ -1,6 +1,6 @@
 import { sha256 } from '@noble/hashes/sha2.js'
 import { utf8ToBytes } from '@noble/hashes/utils.js'
-import { encodeBase64Url } from './base64.ts'
+import { encodeUrlSafeBase64 } from './base64.ts'
 import type { EventId, StateKey } from './event.ts'
 
 /** Names a node by its content: unpadded URL-safe base64 of the first 192 bits of the SHA-256 of its canonical encoding. */
@@ -72,7 +72,7 @@ export function* entriesOf(node: TrieNode): Generator<StateEntry, undefined> {
 /** The hash that names `node`. */
 export function hashOf(node: TrieNode): NodeHash {
   if (node.hash !== undefined) return node.hash
-  const hash = encodeBase64Url(sha256(utf8ToBytes(JSON.stringify(storedForm(node)))).subarray(0, hashBytes))
+  const hash = encodeUrlSafeBase64(sha256(utf8ToBytes(JSON.stringify(storedForm(node)))).subarray(0, hashBytes))
   node.hash = hash
   return hash
 }
