@@ -1,0 +1,76 @@
+import { table } from '../../ports/storage.ts'
+import type { RoomId, ServerName, UserId } from '../../spec/event.ts'
+import type { JsonObject, JsonValue } from '../../spec/json.ts'
+
+export interface StoredOneTimeKey {
+  /** `algorithm:id`. */
+  readonly keyId: string
+  readonly key: JsonValue
+}
+
+export interface StoredFallbackKey extends StoredOneTimeKey {
+  /** Handed out since it was uploaded. */
+  readonly used: boolean
+}
+
+/** What another server said of its user's devices. */
+export interface StoredRemoteDevices {
+  readonly streamId: number
+  /** Device id → signed device keys; `device_display_name` in `unsigned`. */
+  readonly devices: Readonly<Record<string, JsonObject>>
+  readonly masterKey?: JsonObject
+  readonly selfSigningKey?: JsonObject
+  /** An update was missed: to be fetched anew before it is used. */
+  readonly stale?: true
+}
+
+export interface StoredBackupVersion {
+  readonly algorithm: string
+  readonly authData: JsonObject
+  readonly count: number
+  readonly etag: number
+  readonly deleted?: true
+}
+
+/** [user id, device id] → signed device keys as uploaded. */
+export const deviceKeys = table<readonly [UserId, string], JsonObject>('device_keys')
+/** [user id, device id, algorithm, position of upload, index in the upload]: handed out in this order. */
+export const oneTimeKeys = table<readonly [UserId, string, string, number, number], StoredOneTimeKey>('one_time_keys')
+/** [user id, device id, algorithm]. */
+export const fallbackKeys = table<readonly [UserId, string, string], StoredFallbackKey>('fallback_keys')
+/** [user id, `master` | `self_signing` | `user_signing`]. */
+export const crossSigningKeys = table<readonly [UserId, string], JsonObject>('cross_signing_keys')
+/** [signed user id, signed device id or public key, signing user id, signing key id] → signature, beside those uploaded with the key. */
+export const keySignatures = table<readonly [UserId, string, UserId, string], string>('key_signatures')
+/** User id, of any server → position of the newest change of the user's device list. */
+export const deviceListPositions = table<UserId, number>('device_list_positions')
+/** Position → whose device list changed there; one row for each user. */
+export const deviceListLog = table<number, UserId>('device_list_log')
+/** Remote user whose devices we track. */
+export const remoteDevices = table<UserId, StoredRemoteDevices>('remote_devices')
+/** [user id, version]. */
+export const backupVersions = table<readonly [UserId, number], StoredBackupVersion>('backup_versions')
+/** [user id, version, room id, session id]. */
+export const backupSessions = table<readonly [UserId, number, RoomId, string], JsonObject>('backup_sessions')
+/** [user id, device id, position] → a to-device message that waits for its device. */
+export const toDeviceInbox = table<readonly [UserId, string, number], JsonObject>('to_device_inbox')
+/** [user id, device id, event type and transaction id] → when it was sent. */
+export const toDeviceTransactions = table<readonly [UserId, string, string], number>('to_device_transactions')
+/** [origin, message id] → when it was received: to-device EDUs already delivered. */
+export const receivedToDevice = table<readonly [ServerName, string], number>('received_to_device')
+
+export const keyTables = {
+  deviceKeys,
+  oneTimeKeys,
+  fallbackKeys,
+  crossSigningKeys,
+  keySignatures,
+  deviceListPositions,
+  deviceListLog,
+  remoteDevices,
+  backupVersions,
+  backupSessions,
+  toDeviceInbox,
+  toDeviceTransactions,
+  receivedToDevice,
+}

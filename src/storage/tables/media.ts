@@ -1,0 +1,25 @@
+import { table } from '../../ports/storage.ts'
+import type { ServerName, UserId } from '../../spec/event.ts'
+
+/** Media whose bytes are in the blob store under `server/id`. */
+export interface StoredMedia {
+  readonly contentType: string
+  readonly filename?: string
+  readonly size: number
+  readonly createdTs: number
+  /** The local user who uploaded it. */
+  readonly uploader?: UserId
+}
+
+/** A media id given out, whose content is still to come. */
+export interface StoredMediaReservation {
+  readonly userId: UserId
+  readonly expiresTs: number
+}
+
+/** [server name, media id]. */
+export const media = table<readonly [ServerName, string], StoredMedia>('media')
+/** Media id of this server. */
+export const mediaReservations = table<string, StoredMediaReservation>('media_reservations')
+
+export const mediaTables = { media, mediaReservations }

@@ -1,0 +1,102 @@
+import { table } from '../../ports/storage.ts'
+import type { EventId, RoomId, UserId } from '../../spec/event.ts'
+import type { JsonObject } from '../../spec/json.ts'
+
+/** An account of this homeserver. */
+export interface StoredAccount {
+  /** PHC string; absent where nobody can log in with a password. */
+  readonly passwordHash?: string
+  readonly admin: boolean
+  readonly createdTs: number
+  readonly deactivated?: true
+}
+
+export interface StoredDevice {
+  readonly displayName?: string
+  readonly createdTs: number
+  readonly lastSeenTs: number
+  readonly lastSeenAddress: string
+}
+
+/** An access token, by the SHA-256 of what the client holds. */
+export interface StoredAccessToken {
+  readonly userId: UserId
+  readonly deviceId: string
+  /** Ms since the epoch; absent for clients that cannot refresh. */
+  readonly expiresTs?: number
+  /** The refresh token this token was got with: revoked when this one is first used. */
+  readonly replaces?: string
+}
+
+export interface StoredRefreshToken {
+  readonly userId: UserId
+  readonly deviceId: string
+  /** The refresh token this one was got with: revoked when this one is first used. */
+  readonly replaces?: string
+}
+
+export interface StoredAccountData {
+  readonly content: JsonObject
+  readonly position: number
+}
+
+export interface StoredReceipt {
+  readonly eventId: EventId
+  readonly ts: number
+  readonly position: number
+}
+
+export interface StoredPresence {
+  readonly presence: 'online' | 'unavailable' | 'offline'
+  readonly statusMsg?: string
+  readonly lastActiveTs: number
+  readonly position: number
+}
+
+export interface StoredOpenIdToken {
+  readonly userId: UserId
+  readonly expiresTs: number
+}
+
+export const accounts = table<UserId, StoredAccount>('accounts')
+/** [user id, device id]. */
+export const devices = table<readonly [UserId, string], StoredDevice>('devices')
+/** SHA-256 of the token. */
+export const accessTokens = table<string, StoredAccessToken>('access_tokens')
+export const refreshTokens = table<string, StoredRefreshToken>('refresh_tokens')
+/** [user id, device id, token hash] → which of the two tables it is in. */
+export const deviceTokens = table<readonly [UserId, string, string], 'access' | 'refresh'>('device_tokens')
+/** Local user → profile fields. */
+export const profiles = table<UserId, JsonObject>('profiles')
+/** [user id, room id or '' for global, type]. */
+export const accountData = table<readonly [UserId, RoomId, string], StoredAccountData>('account_data')
+/** [user id, position] → what changed there; one row for each row of account data. */
+export const accountDataLog = table<readonly [UserId, number], readonly [RoomId, string]>('account_data_log')
+/** [user id, filter id]. */
+export const filters = table<readonly [UserId, string], JsonObject>('filters')
+/** [user id, app id, pushkey]. */
+export const pushers = table<readonly [UserId, string, string], JsonObject>('pushers')
+/** [room id, user id, receipt type, thread id or '' for unthreaded]. */
+export const receipts = table<readonly [RoomId, UserId, string, string], StoredReceipt>('receipts')
+/** Position → the key of the receipt written there; one row for each receipt. */
+export const receiptLog = table<number, readonly [RoomId, UserId, string, string]>('receipt_log')
+export const presences = table<UserId, StoredPresence>('presences')
+/** SHA-256 of the token. */
+export const openIdTokens = table<string, StoredOpenIdToken>('openid_tokens')
+
+export const userTables = {
+  accounts,
+  devices,
+  accessTokens,
+  refreshTokens,
+  deviceTokens,
+  profiles,
+  accountData,
+  accountDataLog,
+  filters,
+  pushers,
+  receipts,
+  receiptLog,
+  presences,
+  openIdTokens,
+}
