@@ -1,0 +1,4 @@
+export interface Random {
+  /** Cryptographically secure in production; from the seed in simulation. */
+  bytes(length: number): Uint8Array<ArrayBuffer>
+}

@@ -1,0 +1,12 @@
+/** What whoever runs the homeserver decides. */
+export interface Settings {
+  /** Grows with every import or restore; part of sync tokens, media ids and device-list stream ids. */
+  readonly incarnation: number
+  /** Registration without a token is open to anyone who can reach the API, not only to the page itself. */
+  readonly openRegistration: boolean
+  readonly rateLimits: boolean
+  /** Opens `/_synapse/admin/v1/register` to whoever knows it. */
+  readonly sharedSecret?: string
+  /** Upload limit in bytes. */
+  readonly maxUploadBytes: number
+}

@@ -1,0 +1,270 @@
+import type { RoomMembers } from '../ports/room-members.ts'
+import { last, type Storage } from '../ports/storage.ts'
+import type { EventId, RoomEvent, RoomId, ServerName, StateMap, UserId } from '../spec/event.ts'
+import { splitStateKey, stateKeyOf } from '../spec/event.ts'
+import { serverNameOf } from '../spec/identifiers.ts'
+import type { RoomVersionRules } from '../spec/room-version.ts'
+import { rulesOf } from '../spec/room-version.ts'
+import { loadTrie, type NodeHash, type StateNode, StateTrie } from '../spec/state-trie.ts'
+import { Lru } from '../storage/lru.ts'
+import {
+  eventPositions,
+  events,
+  memberships,
+  rooms,
+  type StoredEvent,
+  type StoredMembership,
+  type StoredRoom,
+  stateNodes,
+  timeline,
+  transactions,
+} from '../storage/tables/rooms.ts'
+import { eventView } from './event-view.ts'
+
+/** An event with where and how it is kept. */
+export interface EventRecord {
+  readonly position: number
+  readonly stored: StoredEvent
+  readonly event: RoomEvent
+}
+
+/** A room's moving parts; a new object replaces it with every commit. */
+export interface Room {
+  readonly roomId: RoomId
+  readonly rules: RoomVersionRules
+  readonly forwardExtremities: readonly EventId[]
+  readonly backwardExtremities: readonly EventId[]
+  /** The current resolved state. */
+  readonly state: StateTrie
+}
+
+/** A place in a room's topological order. */
+export interface TimelinePoint {
+  readonly depth: number
+  readonly position: number
+}
+
+/**
+ * Reads rooms and events, from memory where they are hot. The pipeline publishes into it after each durable commit;
+ * nothing here writes to storage.
+ */
+export class RoomStore implements RoomMembers {
+  readonly #storage: Storage
+  readonly #rooms = new Lru<RoomId, Room>(500)
+  readonly #loading = new Map<RoomId, Promise<Room | undefined>>()
+  readonly #records = new Lru<EventId, EventRecord>(20_000)
+  readonly #tries = new Lru<NodeHash, StateTrie>(200)
+  readonly #memberships = new Map<UserId, Promise<Map<RoomId, StoredMembership>>>()
+  readonly #storedNodes = new Lru<NodeHash, true>(200_000)
+
+  constructor(storage: Storage) {
+    this.#storage = storage
+  }
+
+  /** The room, or `undefined` if this server never was in it. */
+  async room(roomId: RoomId): Promise<Room | undefined> {
+    const known = this.#rooms.get(roomId)
+    if (known) return known
+    const loading = this.#loading.get(roomId) ?? this.#loadRoom(roomId).finally(() => this.#loading.delete(roomId))
+    this.#loading.set(roomId, loading)
+    return loading
+  }
+
+  /** The snapshot whose root is `root`. */
+  async state(root: NodeHash): Promise<StateTrie> {
+    const known = this.#tries.get(root)
+    if (known) return known
+    const loader = loadTrie(root)
+    let step = loader.next()
+    while (!step.done) step = loader.next(await this.#nodes(step.value))
+    for (const [hash] of step.value.newNodes(() => false)) this.#storedNodes.set(hash, true)
+    this.#tries.set(root, step.value)
+    return step.value
+  }
+
+  async event(eventId: EventId): Promise<EventRecord | undefined> {
+    return (await this.events([eventId])).get(eventId)
+  }
+
+  /** Those of the events that are stored, whatever their status. */
+  async events(eventIds: Iterable<EventId>): Promise<Map<EventId, EventRecord>> {
+    const found = new Map<EventId, EventRecord>()
+    const missing: EventId[] = []
+    for (const eventId of eventIds) {
+      const record = this.#records.get(eventId)
+      if (record) found.set(eventId, record)
+      else missing.push(eventId)
+    }
+    if (missing.length === 0) return found
+    const rows = await this.#storage.read([eventPositions, events, rooms], async (tx) => {
+      const positions = await tx.getMany(eventPositions, missing)
+      const known = positions.filter((position) => position !== undefined)
+      const stored = await tx.getMany(events, known)
+      return known.map((position, i) => ({ position, stored: stored[i] }))
+    })
+    for (const { position, stored } of rows) {
+      if (stored) found.set(stored.eventId, this.#record(position, stored))
+    }
+    return found
+  }
+
+  /** The event that holds `(type, stateKey)` in `state`. */
+  async stateEvent(state: StateMap, type: string, stateKey: string): Promise<RoomEvent | undefined> {
+    const eventId = state.get(stateKeyOf(type, stateKey))
+    return eventId === undefined ? undefined : (await this.event(eventId))?.event
+  }
+
+  /** The state after the event: what a client means by the state at it. Empty for an outlier. */
+  async stateAfter(record: EventRecord): Promise<StateTrie> {
+    return record.stored.stateAfter === undefined ? StateTrie.empty : this.state(record.stored.stateAfter)
+  }
+
+  async stateBefore(record: EventRecord): Promise<StateTrie> {
+    return record.stored.stateBefore === undefined ? StateTrie.empty : this.state(record.stored.stateBefore)
+  }
+
+  /** Events of all rooms in (after, upTo], oldest first, at most `limit`: the log that readers follow. */
+  async log(after: number, upTo: number, limit: number): Promise<EventRecord[]> {
+    const rows = await this.#storage.read([events], (tx) => tx.range(events, { after, to: upTo, limit }))
+    return rows.map(([position, stored]) => this.#record(position, stored))
+  }
+
+  /** The room's events in topological order from a point on (exclusive), outliers left out, rejected ones included. */
+  async timeline(
+    roomId: RoomId,
+    page: { readonly direction: 'backwards' | 'forwards'; readonly from?: TimelinePoint; readonly limit: number },
+  ): Promise<EventRecord[]> {
+    const { from, limit } = page
+    const border = from ? ([roomId, from.depth, from.position] as const) : undefined
+    const range =
+      page.direction === 'backwards'
+        ? {
+            from: [roomId, 0, 0] as const,
+            ...(border ? { before: border } : { to: [roomId, Number.MAX_SAFE_INTEGER, 0] as const }),
+            reverse: true,
+            limit,
+          }
+        : { ...(border ? { after: border } : { from: [roomId, 0, 0] as const }), to: [roomId, Number.MAX_SAFE_INTEGER, 0] as const, limit }
+    const rows = await this.#storage.read([timeline], (tx) => tx.range(timeline, range))
+    const records = await this.events(rows.map(([, eventId]) => eventId))
+    return rows.flatMap(([, eventId]) => records.get(eventId) ?? [])
+  }
+
+  /** Every membership of a local user, by room. */
+  async memberships(userId: UserId): Promise<ReadonlyMap<RoomId, StoredMembership>> {
+    let loading = this.#memberships.get(userId)
+    if (!loading) {
+      loading = this.#storage
+        .read([memberships], (tx) => tx.range(memberships, { from: [userId, ''], to: [userId, last] }))
+        .then((rows) => new Map(rows.map(([[, roomId], membership]) => [roomId, membership])))
+      this.#memberships.set(userId, loading)
+    }
+    return loading
+  }
+
+  /** The event a device already sent with this transaction id on this path. */
+  async transaction(userId: UserId, deviceId: string, id: string): Promise<EventId | undefined> {
+    return this.#storage.read([transactions], (tx) => tx.get(transactions, [userId, deviceId, id]))
+  }
+
+  async joinedRooms(userId: UserId): Promise<RoomId[]> {
+    return [...(await this.memberships(userId))].filter(([, { membership }]) => membership === 'join').map(([roomId]) => roomId)
+  }
+
+  async joinedUsers(roomId: RoomId): Promise<UserId[]> {
+    const room = await this.room(roomId)
+    return room ? this.membersOf(room.state, 'join') : []
+  }
+
+  async servers(roomId: RoomId): Promise<Set<ServerName>> {
+    return new Set((await this.joinedUsers(roomId)).flatMap((userId) => serverNameOf(userId) ?? []))
+  }
+
+  /** Users with a membership in a snapshot. */
+  async membersOf(state: StateMap, membership: string): Promise<UserId[]> {
+    const members = memberEvents(state)
+    const records = await this.events(members.map(([, eventId]) => eventId))
+    return members.filter(([, eventId]) => records.get(eventId)?.event.content['membership'] === membership).map(([userId]) => userId)
+  }
+
+  /** Whether a node of a snapshot is known to be stored, with all below it. */
+  hasNode(hash: NodeHash): boolean {
+    return this.#storedNodes.has(hash)
+  }
+
+  /** Every room this server has. */
+  async roomIds(): Promise<RoomId[]> {
+    return (await this.#storage.read([rooms], (tx) => tx.range(rooms, {}))).map(([roomId]) => roomId)
+  }
+
+  /** For the pipeline, after its commit is durable. */
+  publish(change: {
+    readonly room?: Room
+    readonly records?: readonly EventRecord[]
+    readonly nodes?: readonly NodeHash[]
+    readonly memberships?: readonly (readonly [UserId, RoomId, StoredMembership])[]
+  }): void {
+    if (change.room) {
+      this.#rooms.set(change.room.roomId, change.room)
+      this.#tries.set(change.room.state.root, change.room.state)
+    }
+    for (const hash of change.nodes ?? []) this.#storedNodes.set(hash, true)
+    for (const record of change.records ?? []) this.#records.set(record.event.eventId, record)
+    for (const [userId, roomId, membership] of change.memberships ?? []) {
+      // A load under way may have read from before the commit: it is chained, not raced.
+      const loading = this.#memberships.get(userId)
+      if (loading)
+        this.#memberships.set(
+          userId,
+          loading.then((known) => new Map(known).set(roomId, membership)),
+        )
+    }
+  }
+
+  async #loadRoom(roomId: RoomId): Promise<Room | undefined> {
+    const stored = await this.#storage.read([rooms], (tx) => tx.get(rooms, roomId))
+    if (!stored) return undefined
+    const room = await this.#roomOf(stored)
+    this.#rooms.set(roomId, room)
+    return room
+  }
+
+  async #roomOf(stored: StoredRoom): Promise<Room> {
+    return {
+      roomId: stored.roomId,
+      rules: servedRules(stored.version),
+      forwardExtremities: stored.forwardExtremities,
+      backwardExtremities: stored.backwardExtremities,
+      state: await this.state(stored.state),
+    }
+  }
+
+  #record(position: number, stored: StoredEvent): EventRecord {
+    const known = this.#records.get(stored.eventId)
+    if (known && known.position === position && known.stored.redactedBy === stored.redactedBy) return known
+    const record = { position, stored, event: eventView(stored.pdu, stored, servedRules(stored.version)) }
+    this.#records.set(stored.eventId, record)
+    return record
+  }
+
+  async #nodes(hashes: readonly NodeHash[]): Promise<ReadonlyMap<NodeHash, StateNode>> {
+    const found = await this.#storage.read([stateNodes], (tx) => tx.getMany(stateNodes, hashes))
+    return new Map(hashes.flatMap((hash, i): [NodeHash, StateNode][] => (found[i] ? [[hash, found[i]]] : [])))
+  }
+}
+
+/** `[user id, event id]` of every membership event in a snapshot. */
+export function memberEvents(state: StateMap): [UserId, EventId][] {
+  const members: [UserId, EventId][] = []
+  for (const [key, eventId] of state) {
+    if (!key.startsWith('13:m.room.member')) continue
+    members.push([splitStateKey(key).stateKey, eventId])
+  }
+  return members
+}
+
+function servedRules(version: string): RoomVersionRules {
+  const rules = rulesOf(version)
+  if (!rules) throw new Error(`a room of the unserved version ${version} is stored`)
+  return rules
+}

@@ -1,0 +1,27 @@
+import { federationTables } from './tables/federation.ts'
+import { keyTables } from './tables/keys.ts'
+import { mediaTables } from './tables/media.ts'
+import { roomTables } from './tables/rooms.ts'
+import { streamTables } from './tables/streams.ts'
+import { userTables } from './tables/users.ts'
+
+/** One step of the schema: the tables it brings. A released step never changes; a new one is appended. */
+export interface Migration {
+  readonly create: readonly string[]
+}
+
+const named = (tables: Readonly<Record<string, { readonly name: string }>>) => Object.values(tables).map((table) => table.name)
+
+/** The schema's history; the database version is the number of steps. */
+export const migrations: readonly Migration[] = [
+  {
+    create: [
+      ...named(streamTables),
+      ...named(roomTables),
+      ...named(userTables),
+      ...named(keyTables),
+      ...named(mediaTables),
+      ...named(federationTables),
+    ],
+  },
+]

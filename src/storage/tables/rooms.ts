@@ -1,0 +1,94 @@
+import { table } from '../../ports/storage.ts'
+import type { EventId, Pdu, RoomId, ServerName, UserId } from '../../spec/event.ts'
+import type { NodeHash, StateNode } from '../../spec/state-trie.ts'
+
+/** What the pipeline decided about an event. */
+export type EventStatus = 'accepted' | 'soft-failed' | 'rejected' | 'outlier'
+
+/** An event as it is kept, by its position in the stream: the events table is also the log that readers follow. */
+export interface StoredEvent {
+  readonly eventId: EventId
+  readonly roomId: RoomId
+  /** The room's version: events are read before their room is known, as with invites. */
+  readonly version: string
+  readonly pdu: Pdu
+  readonly status: EventStatus
+  /** Snapshot before the event; absent for an outlier, whose state is not known. */
+  readonly stateBefore?: NodeHash
+  /** Snapshot after the event: the same as before unless it is an accepted state event. */
+  readonly stateAfter?: NodeHash
+  /** Whether clients may see it in a timeline as new: false for back-filled and outlying events. */
+  readonly live: boolean
+  /** Server time of arrival, ms. */
+  readonly receivedTs: number
+  /** The event that redacts this one, once it has been applied. */
+  readonly redactedBy?: EventId
+  /** For the sender's own device: the transaction it sent this with. */
+  readonly transaction?: { readonly userId: UserId; readonly deviceId: string; readonly id: string }
+  /** Why it was rejected or soft-failed. */
+  readonly reason?: string
+}
+
+/** A room as the homeserver knows it; written with every event that moves it. */
+export interface StoredRoom {
+  readonly roomId: RoomId
+  readonly version: string
+  readonly forwardExtremities: readonly EventId[]
+  /** The current resolved state. */
+  readonly state: NodeHash
+  /** Events whose `prev_events` we lack: where back-fill goes on. */
+  readonly backwardExtremities: readonly EventId[]
+}
+
+/** A local user's membership, kept per user: what `/sync` starts from. */
+export interface StoredMembership {
+  readonly membership: 'join' | 'invite' | 'leave' | 'ban' | 'knock'
+  readonly eventId: EventId
+  /** Position at which this membership began. */
+  readonly position: number
+  readonly sender: UserId
+  /** For invites and knocks of rooms we are not in: what the other server told us. */
+  readonly outOfBand?: { readonly version: string; readonly pdu: Pdu; readonly strippedState: readonly Pdu[]; readonly via: ServerName }
+  /** The room was forgotten by the user. */
+  readonly forgotten?: boolean
+}
+
+/** Position → event. */
+export const events = table<number, StoredEvent>('events')
+/** Event id → position. */
+export const eventPositions = table<EventId, number>('event_positions')
+/** [room id, depth, position] → event id: the room's topological order, without outliers. */
+export const timeline = table<readonly [RoomId, number, number], EventId>('timeline')
+export const rooms = table<RoomId, StoredRoom>('rooms')
+export const stateNodes = table<NodeHash, StateNode>('state_nodes')
+/** [local user id, room id] → membership. */
+export const memberships = table<readonly [UserId, RoomId], StoredMembership>('memberships')
+/** [user id, device id, path] + transaction id → event id. */
+export const transactions = table<readonly [UserId, string, string], EventId>('transactions')
+/** Room alias → room. */
+export const aliases = table<string, { readonly roomId: RoomId; readonly creator: UserId }>('aliases')
+/** Room id → shown in the public directory. */
+export const publicRooms = table<RoomId, true>('public_rooms')
+/** PDUs of transactions already answered, until the pipeline has dealt with them: [arrival position, index]. */
+export const stagedPdus = table<readonly [number, number], { readonly origin: ServerName; readonly pdu: Pdu; readonly roomId: RoomId }>(
+  'staged_pdus',
+)
+/** [target event id, redaction event id]: redactions that came before what they redact. */
+export const pendingRedactions = table<readonly [EventId, EventId], true>('pending_redactions')
+/** [room id, parent event id, relation type, position] → child event id. */
+export const relations = table<readonly [RoomId, EventId, string, number], EventId>('relations')
+
+export const roomTables = {
+  events,
+  eventPositions,
+  timeline,
+  rooms,
+  stateNodes,
+  memberships,
+  transactions,
+  aliases,
+  publicRooms,
+  stagedPdus,
+  pendingRedactions,
+  relations,
+}
