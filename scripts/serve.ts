@@ -1,0 +1,147 @@
+import { readFile, stat } from 'node:fs/promises'
+import { createServer, type IncomingMessage, type OutgoingHttpHeaders, type Server, type ServerResponse } from 'node:http'
+import type { AddressInfo } from 'node:net'
+import { extname, join } from 'node:path'
+import { parseArgs } from 'node:util'
+import { pageHeaders } from '../worker/page-headers.ts'
+
+const contentTypes: Readonly<Record<string, string>> = {
+  '.html': 'text/html; charset=utf-8',
+  '.js': 'text/javascript; charset=utf-8',
+  '.mjs': 'text/javascript; charset=utf-8',
+  '.css': 'text/css; charset=utf-8',
+  '.json': 'application/json',
+  '.webmanifest': 'application/manifest+json',
+  '.map': 'application/json',
+  '.svg': 'image/svg+xml',
+  '.png': 'image/png',
+  '.jpg': 'image/jpeg',
+  '.webp': 'image/webp',
+  '.gif': 'image/gif',
+  '.ico': 'image/x-icon',
+  '.woff': 'font/woff',
+  '.woff2': 'font/woff2',
+  '.ttf': 'font/ttf',
+  '.wasm': 'application/wasm',
+  '.mp3': 'audio/mpeg',
+  '.ogg': 'audio/ogg',
+  '.txt': 'text/plain; charset=utf-8',
+}
+
+export interface StaticServerOptions {
+  /** The directory that is served. */
+  readonly directory: string
+  /** 0 picks a free one. */
+  readonly port: number
+  /** Paths answered with a JSON value instead of a file, to pages of this machine only. */
+  readonly json?: Readonly<Record<string, unknown>>
+}
+
+export interface StaticServer {
+  /** `http://localhost:PORT`; any other host name that leads here is answered alike, as an origin of its own. */
+  readonly url: string
+  readonly port: number
+  close(): Promise<void>
+}
+
+interface Answer {
+  readonly status: number
+  readonly headers: OutgoingHttpHeaders
+  readonly body: string | Uint8Array
+}
+
+/** Serves a built directory on loopback (IPv4, and IPv6 where there is one). Rejects when the port is taken. */
+export async function startStaticServer(options: StaticServerOptions): Promise<StaticServer> {
+  const first = await listen(options, '127.0.0.1', options.port)
+  if (first === undefined) throw new Error('127.0.0.1 is not available')
+  const { port } = first.address() as AddressInfo
+  const second = await listen(options, '::1', port).catch((error: unknown) => {
+    first.close()
+    throw error
+  })
+  const servers = second === undefined ? [first] : [first, second]
+  return {
+    url: `http://localhost:${port}`,
+    port,
+    close: async () => {
+      await Promise.all(servers.map(close))
+    },
+  }
+}
+
+function listen(options: StaticServerOptions, host: string, port: number): Promise<Server | undefined> {
+  const server = createServer((request, response) => void respond(options, request, response))
+  return new Promise((resolve, reject) => {
+    server.once('error', (error: NodeJS.ErrnoException) => {
+      if (error.code === 'EADDRNOTAVAIL' || error.code === 'EAFNOSUPPORT') resolve(undefined)
+      else reject(error)
+    })
+    server.listen(port, host, () => resolve(server))
+  })
+}
+
+function close(server: Server): Promise<void> {
+  return new Promise((resolve) => {
+    server.close(() => resolve())
+    server.closeAllConnections()
+  })
+}
+
+async function respond(options: StaticServerOptions, request: IncomingMessage, response: ServerResponse): Promise<void> {
+  const answer = await answerTo(options, request).catch((): Answer => plain(500, 'Internal server error'))
+  response.writeHead(answer.status, { 'Content-Length': Buffer.byteLength(answer.body), ...answer.headers })
+  response.end(request.method === 'HEAD' ? undefined : answer.body)
+}
+
+async function answerTo({ directory, json = {} }: StaticServerOptions, request: IncomingMessage): Promise<Answer> {
+  const path = pathOf(request.url ?? '/')
+  if (path === undefined) return plain(400, 'Bad request')
+  // A homeserver's paths are answered by the service worker: whoever gets here has none.
+  if (path.startsWith('/_matrix/')) {
+    return jsonAnswer(404, { errcode: 'M_UNRECOGNIZED', error: 'No homeserver answers here: open the page in a browser' })
+  }
+  if (request.method !== 'GET' && request.method !== 'HEAD') return { ...plain(405, 'Method not allowed'), headers: { Allow: 'GET, HEAD' } }
+  if (Object.hasOwn(json, path)) return isLoopbackName(request.headers.host) ? jsonAnswer(200, json[path]) : plain(403, 'Forbidden')
+  return fileAnswer(directory, path.endsWith('/') ? `${path}index.html` : path)
+}
+
+/** The decoded path of a request target; `undefined` for one that is malformed or would leave the directory. */
+function pathOf(target: string): string | undefined {
+  try {
+    const path = decodeURIComponent(target.split(/[?#]/, 1)[0] ?? '')
+    return path.startsWith('/') && !/\0|\\|(^|\/)\.\.?(\/|$)/.test(path) ? path : undefined
+  } catch {
+    return undefined
+  }
+}
+
+/** Guards against a foreign name that was rebound to this machine. */
+function isLoopbackName(host: string | undefined): boolean {
+  return /^(([a-z0-9-]+\.)*localhost|127\.0\.0\.1|\[::1\])(:\d+)?$/i.test(host ?? '')
+}
+
+async function fileAnswer(directory: string, path: string): Promise<Answer> {
+  const file = join(directory, path)
+  const found = await stat(file).catch(() => undefined)
+  if (found === undefined || !found.isFile()) return plain(404, 'Not found')
+  const headers = {
+    'Content-Type': contentTypes[extname(path).toLowerCase()] ?? 'application/octet-stream',
+    'Cache-Control': /^\/(assets|workers)\//.test(path) ? 'public, max-age=31536000, immutable' : 'no-cache',
+    ...pageHeaders(path),
+  }
+  return { status: 200, headers, body: await readFile(file) }
+}
+
+function plain(status: number, text: string): Answer {
+  return { status, headers: { 'Content-Type': 'text/plain; charset=utf-8' }, body: `${text}\n` }
+}
+
+function jsonAnswer(status: number, value: unknown): Answer {
+  return { status, headers: { 'Content-Type': 'application/json', 'Cache-Control': 'no-store' }, body: JSON.stringify(value) }
+}
+
+if (import.meta.main) {
+  const { values } = parseArgs({ options: { port: { type: 'string', default: '8420' }, directory: { type: 'string', default: 'dist' } } })
+  const server = await startStaticServer({ directory: values.directory, port: Number(values.port) })
+  console.log(`Serving ${values.directory} on ${server.url}`)
+}
