@@ -1,0 +1,18 @@
+import react from '@vitejs/plugin-react'
+import { defineConfig } from 'vite'
+import { pagesAtRoot, repairWebRtcRace, serviceWorker } from './scripts/vite-plugins.ts'
+
+export default defineConfig({
+  plugins: [react(), repairWebRtcRace(), pagesAtRoot(), serviceWorker('worker/service-worker.ts')],
+  build: {
+    target: 'es2022',
+    manifest: true,
+    modulePreload: false,
+    rolldownOptions: { input: ['demo/index.html', 'worker/tab-host.html'] },
+  },
+  worker: {
+    format: 'es',
+    // A directory of their own: they are served under their own policy.
+    rolldownOptions: { output: { entryFileNames: 'workers/[name]-[hash].js', chunkFileNames: 'workers/[name]-[hash].js' } },
+  },
+})
