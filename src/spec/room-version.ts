@@ -130,6 +130,11 @@ const v12 = derive(v11, '12', {
   auth: { privilegedCreators: true },
 })
 
+/** The rules of every room version of the specification, oldest first, served or not. */
+export const roomVersions: ReadonlyMap<string, RoomVersionRules> = new Map(
+  [v1, v2, v3, v4, v5, v6, v7, v8, v9, v10, v11, v12].map((rules) => [rules.version, rules]),
+)
+
 /** The room versions served today; the older ones are rules already, and join once every path they need is proved. */
 const supported: ReadonlyMap<string, RoomVersionRules> = new Map([v10, v11, v12].map((rules) => [rules.version, rules]))
 
