@@ -7,20 +7,20 @@ import type { RoomVersionRules } from '../spec/room-version.ts'
  * `ids` are those under which it is kept, since a redacted PDU still hashes to the same id.
  */
 export function eventView(pdu: Pdu, ids: { readonly eventId: EventId; readonly roomId: RoomId }, rules: RoomVersionRules): RoomEvent {
-  const content = isObject(pdu['content']) ? pdu['content'] : {}
-  const redacts = rules.redaction.redactsInContent ? content['redacts'] : pdu['redacts']
-  const stateKey = pdu['state_key']
+  const content = isObject(pdu.content) ? pdu.content : {}
+  const redacts = rules.redaction.redactsInContent ? content.redacts : pdu.redacts
+  const stateKey = pdu.state_key
   return {
     eventId: ids.eventId,
     roomId: ids.roomId,
-    type: String(pdu['type']),
+    type: String(pdu.type),
     stateKey: typeof stateKey === 'string' ? stateKey : undefined,
-    sender: String(pdu['sender']),
+    sender: String(pdu.sender),
     content,
-    originServerTs: Number(pdu['origin_server_ts']),
-    depth: Number(pdu['depth']),
-    prevEvents: references(pdu['prev_events']),
-    authEvents: references(pdu['auth_events']),
+    originServerTs: Number(pdu.origin_server_ts),
+    depth: Number(pdu.depth),
+    prevEvents: references(pdu.prev_events),
+    authEvents: references(pdu.auth_events),
     redacts: typeof redacts === 'string' ? redacts : undefined,
     pdu,
   }

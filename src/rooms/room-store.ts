@@ -11,6 +11,7 @@ import {
   eventPositions,
   events,
   memberships,
+  pendingRedactions,
   rooms,
   type StoredEvent,
   type StoredMembership,
@@ -167,6 +168,12 @@ export class RoomStore implements RoomMembers {
     return this.#storage.read([transactions], (tx) => tx.get(transactions, [userId, deviceId, id]))
   }
 
+  /** Accepted redactions of an event that was not there when they came. */
+  async pendingRedactions(target: EventId): Promise<EventId[]> {
+    const range = { from: [target, ''], to: [target, last] } as const
+    return (await this.#storage.read([pendingRedactions], (tx) => tx.range(pendingRedactions, range))).map(([[, redaction]]) => redaction)
+  }
+
   async joinedRooms(userId: UserId): Promise<RoomId[]> {
     return [...(await this.memberships(userId))].filter(([, { membership }]) => membership === 'join').map(([roomId]) => roomId)
   }
@@ -184,7 +191,7 @@ export class RoomStore implements RoomMembers {
   async membersOf(state: StateMap, membership: string): Promise<UserId[]> {
     const members = memberEvents(state)
     const records = await this.events(members.map(([, eventId]) => eventId))
-    return members.filter(([, eventId]) => records.get(eventId)?.event.content['membership'] === membership).map(([userId]) => userId)
+    return members.filter(([, eventId]) => records.get(eventId)?.event.content.membership === membership).map(([userId]) => userId)
   }
 
   /** Whether a node of a snapshot is known to be stored, with all below it. */

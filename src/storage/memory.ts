@@ -10,8 +10,8 @@ export class MemoryStorage implements Storage {
 
   async read<T>(_tables: readonly Table<Key, unknown>[], run: (tx: ReadTx) => Promise<T>): Promise<T> {
     return run({
-      get: async (table, key) => valueOf(table, this.#rows(table.name).get(key)),
-      getMany: async (table, keys) => keys.map((key) => valueOf(table, this.#rows(table.name).get(key))),
+      get: async (table, key) => typedValue(table, this.#rows(table.name).get(key)),
+      getMany: async (table, keys) => keys.map((key) => typedValue(table, this.#rows(table.name).get(key))),
       range: async (table, range) => rowsOf(table, this.#rows(table.name).range(range)),
     })
   }
@@ -36,7 +36,7 @@ export class MemoryStorage implements Storage {
 }
 
 // The one place where stored values get their declared types back: the table's declaration is the promise.
-function valueOf<K extends Key, V>(_table: Table<K, V>, value: unknown): V | undefined {
+function typedValue<K extends Key, V>(_table: Table<K, V>, value: unknown): V | undefined {
   return value as V | undefined
 }
 

@@ -17,6 +17,10 @@ export interface StoredEvent {
   readonly stateBefore?: NodeHash
   /** Snapshot after the event: the same as before unless it is an accepted state event. */
   readonly stateAfter?: NodeHash
+  /** The room's resolved state before the event was committed, where that is not `stateBefore`: of live events alone. */
+  readonly roomBefore?: NodeHash
+  /** The room's resolved state once the event was committed, where that is not `stateAfter`: of live events alone. */
+  readonly roomAfter?: NodeHash
   /** Whether clients may see it in a timeline as new: false for back-filled and outlying events. */
   readonly live: boolean
   /** Server time of arrival, ms. */

@@ -1,0 +1,181 @@
+import type { Clock } from '../ports/clock.ts'
+import { put, remove, type Write } from '../ports/storage.ts'
+import { type EventId, type RoomId, type ServerName, splitStateKey, type UserId } from '../spec/event.ts'
+import { serverNameOf } from '../spec/identifiers.ts'
+import { isObject } from '../spec/json.ts'
+import { type NodeHash, type StateNode, StateTrie } from '../spec/state-trie.ts'
+import {
+  eventPositions,
+  events,
+  memberships,
+  relations,
+  rooms,
+  type StoredEvent,
+  type StoredMembership,
+  stateNodes,
+  timeline,
+  transactions,
+} from '../storage/tables/rooms.ts'
+import type { Stream } from '../streams/stream.ts'
+import { appliedRedactions, type RedactionChange } from './redactions.ts'
+import type { DraftEvent, RoomDraft } from './room-draft.ts'
+import type { EventRecord, Room, RoomStore } from './room-store.ts'
+
+type MembershipChange = readonly [UserId, RoomId, StoredMembership]
+
+/** Makes a draft true: one batch with all that follows from its events, then the caches. */
+export class RoomCommitter {
+  readonly #deps: { readonly stream: Stream; readonly store: RoomStore; readonly clock: Clock; readonly serverName: ServerName }
+
+  constructor(deps: { readonly stream: Stream; readonly store: RoomStore; readonly clock: Clock; readonly serverName: ServerName }) {
+    this.#deps = deps
+  }
+
+  /** Resolves once the draft is durable and visible. A draft without changes is nothing. */
+  async commit(draft: RoomDraft): Promise<void> {
+    if (draft.added.length === 0 && draft.writes.length === 0) return
+    const { stream, store } = this.#deps
+    const known = await store.events(draft.added.map(({ event }) => event.eventId))
+    const redactions = await appliedRedactions(draft, store, this.#deps.serverName)
+    const changes = await this.#membershipChanges(draft)
+    const nodes = newNodes(draft, store)
+    const room = draft.exists ? roomAfter(draft) : undefined
+    let records: EventRecord[] = []
+    let members: MembershipChange[] = []
+    await stream.commit(
+      Math.max(1, draft.added.length),
+      (first) => {
+        const receivedTs = this.#deps.clock.now()
+        records = draft.added.map((added, i) => recordOf(draft, added, { position: first + i, receivedTs, redactions }))
+        members = changes.map((change) => membershipAt(change, first, records))
+        return [
+          ...records.flatMap((record) => eventWrites(record, known.get(record.event.eventId))),
+          ...redactions.writes,
+          ...[...nodes].map(([hash, node]) => put(stateNodes, hash, node)),
+          ...(room ? [put(rooms, room.roomId, storedRoom(room))] : []),
+          ...members.map(([userId, roomId, membership]) => put(memberships, [userId, roomId], membership)),
+          ...draft.writes,
+        ]
+      },
+      {
+        published: () =>
+          store.publish({
+            ...(room ? { room } : {}),
+            records: [...redactions.records, ...records],
+            nodes: [...nodes.keys()],
+            memberships: members,
+          }),
+      },
+    )
+  }
+
+  /** Memberships of our users that the new current state changes, by whatever event or resolution. */
+  async #membershipChanges(
+    draft: RoomDraft,
+  ): Promise<{ userId: UserId; roomId: RoomId; eventId: EventId | undefined; membership: StoredMembership }[]> {
+    const ours = [...StateTrie.diff(draft.before?.state ?? StateTrie.empty, draft.state)].flatMap(({ key, after }) => {
+      const { type, stateKey } = splitStateKey(key)
+      return type === 'm.room.member' && serverNameOf(stateKey) === this.#deps.serverName ? [{ userId: stateKey, eventId: after }] : []
+    })
+    const found = await draft.find(ours.flatMap(({ eventId }) => eventId ?? []))
+    return ours.map(({ userId, eventId }) => {
+      const event = eventId === undefined ? undefined : found.get(eventId)?.event
+      const membership = membershipOf(event?.content['membership'])
+      return {
+        userId,
+        roomId: draft.roomId,
+        eventId,
+        membership: { membership, eventId: eventId ?? '', position: 0, sender: event?.sender ?? userId },
+      }
+    })
+  }
+}
+
+function membershipOf(value: unknown): StoredMembership['membership'] {
+  return value === 'join' || value === 'invite' || value === 'ban' || value === 'knock' ? value : 'leave'
+}
+
+function membershipAt(
+  change: { userId: UserId; roomId: RoomId; eventId: EventId | undefined; membership: StoredMembership },
+  first: number,
+  records: readonly EventRecord[],
+): MembershipChange {
+  const position = records.find(({ event }) => event.eventId === change.eventId)?.position ?? first
+  return [change.userId, change.roomId, { ...change.membership, position }]
+}
+
+function newNodes(draft: RoomDraft, store: RoomStore): Map<NodeHash, StateNode> {
+  const nodes = new Map<NodeHash, StateNode>()
+  const snapshots = [draft.state, ...draft.added.flatMap(({ stateBefore, stateAfter }) => [stateBefore ?? [], stateAfter ?? []].flat())]
+  for (const snapshot of new Set(snapshots)) {
+    const fresh = snapshot.newNodes((hash) => nodes.has(hash) || store.hasNode(hash))
+    for (const [hash, node] of [...fresh]) nodes.set(hash, node)
+  }
+  return nodes
+}
+
+function roomAfter(draft: RoomDraft): Room {
+  return {
+    roomId: draft.roomId,
+    rules: draft.rules,
+    forwardExtremities: [...draft.forwardExtremities],
+    backwardExtremities: [...draft.backwardExtremities],
+    state: draft.state,
+  }
+}
+
+function storedRoom(room: Room) {
+  return {
+    roomId: room.roomId,
+    version: room.rules.version,
+    forwardExtremities: room.forwardExtremities,
+    backwardExtremities: room.backwardExtremities,
+    state: room.state.root,
+  }
+}
+
+function recordOf(
+  draft: RoomDraft,
+  added: DraftEvent,
+  at: { readonly position: number; readonly receivedTs: number; readonly redactions: RedactionChange },
+): EventRecord {
+  const { event, status, stateBefore, stateAfter, live, reason, transaction } = added
+  const redactedBy = at.redactions.ofDraft.get(event.eventId)
+  const stored: StoredEvent = {
+    eventId: event.eventId,
+    roomId: event.roomId,
+    version: draft.rules.version,
+    pdu: event.pdu,
+    status,
+    live,
+    receivedTs: at.receivedTs,
+    ...(stateBefore ? { stateBefore: stateBefore.root } : {}),
+    ...(stateAfter ? { stateAfter: stateAfter.root } : {}),
+    ...(reason === undefined ? {} : { reason }),
+    ...(transaction ? { transaction } : {}),
+    ...(redactedBy === undefined ? {} : { redactedBy }),
+  }
+  return { position: at.position, stored, event }
+}
+
+function eventWrites({ position, stored, event }: EventRecord, previous: EventRecord | undefined): Write[] {
+  const { transaction } = stored
+  const placed = stored.stateAfter !== undefined
+  return [
+    // An outlier that found its place moves to its new position.
+    ...(previous ? [remove(events, previous.position)] : []),
+    put(events, position, stored),
+    put(eventPositions, event.eventId, position),
+    ...(placed ? [put(timeline, [event.roomId, event.depth, position], event.eventId)] : []),
+    ...(transaction ? [put(transactions, [transaction.userId, transaction.deviceId, transaction.id], event.eventId)] : []),
+    ...(placed && stored.status === 'accepted' ? relationWrites(event, position) : []),
+  ]
+}
+
+function relationWrites(event: EventRecord['event'], position: number): Write[] {
+  const relation = event.content['m.relates_to']
+  if (!isObject(relation)) return []
+  const { event_id: parent, rel_type: type } = relation
+  if (typeof parent !== 'string' || typeof type !== 'string') return []
+  return [put(relations, [event.roomId, parent, type, position], event.eventId)]
+}

@@ -1,0 +1,52 @@
+import type { Clock } from '../ports/clock.ts'
+import type { Random } from '../ports/random.ts'
+import { encodeUrlSafeBase64 } from '../spec/base64.ts'
+import { buildPdu } from '../spec/build-pdu.ts'
+import { tooLarge, unknownError } from '../spec/errors.ts'
+import type { RoomId, ServerName, UserId } from '../spec/event.ts'
+import { parseEvent } from '../spec/event-format.ts'
+import type { JsonObject } from '../spec/json.ts'
+import type { RoomVersionRules } from '../spec/room-version.ts'
+import type { SignEvent } from './remote.ts'
+import type { RoomQueue } from './room-queue.ts'
+
+/** A room to be. */
+export interface Foundation {
+  readonly rules: RoomVersionRules
+  readonly creator: UserId
+  /** Content of the create event beside `room_version` and the obsolete `creator`, which are added here. */
+  readonly createContent: JsonObject
+}
+
+/**
+ * Makes a room that consists of its create event alone, durably. Its id is the create event's hash from version 12 on, and
+ * random before. Throws `M_TOO_LARGE` for content beyond the limits.
+ */
+export async function foundRoom(
+  { rules, creator, createContent }: Foundation,
+  deps: {
+    readonly queue: RoomQueue
+    readonly clock: Clock
+    readonly random: Random
+    readonly signEvent: SignEvent
+    readonly serverName: ServerName
+  },
+): Promise<RoomId> {
+  const content = {
+    ...createContent,
+    room_version: rules.version,
+    ...(rules.auth.creatorInContent ? { creator } : {}),
+  }
+  const chosenId = rules.roomId === 'chosen' ? { roomId: `!${encodeUrlSafeBase64(deps.random.bytes(18))}:${deps.serverName}` } : {}
+  const fields = { ...chosenId, type: 'm.room.create', stateKey: '', sender: creator, content, originServerTs: deps.clock.now() }
+  const pdu = buildPdu({ ...fields, prevEvents: [], authEvents: [], depth: 1 }, rules)
+  const parsed = parseEvent(await deps.signEvent(pdu, rules), rules)
+  if ('error' in parsed) throw tooLarge(parsed.error)
+  const { event } = parsed
+  return deps.queue.enqueue(event.roomId, async (draft) => {
+    draft.begin(rules)
+    const placed = await draft.place(event, { live: true })
+    if (placed.status !== 'accepted') throw unknownError(`The create event was refused: ${placed.reason}`)
+    return event.roomId
+  })
+}

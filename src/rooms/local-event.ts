@@ -1,0 +1,55 @@
+import type { Clock } from '../ports/clock.ts'
+import { authEventKeys } from '../spec/auth-events.ts'
+import { buildPdu } from '../spec/build-pdu.ts'
+import { tooLarge } from '../spec/errors.ts'
+import type { RoomEvent, RoomId, UserId } from '../spec/event.ts'
+import { parseEvent } from '../spec/event-format.ts'
+import type { JsonObject } from '../spec/json.ts'
+import type { SignEvent } from './remote.ts'
+import type { RoomDraft } from './room-draft.ts'
+
+/** An event that a local user wants to send. */
+export interface LocalEvent {
+  readonly roomId: RoomId
+  readonly sender: UserId
+  readonly type: string
+  readonly stateKey?: string
+  readonly content: JsonObject
+  readonly redacts?: string
+  /** Milliseconds; now unless told. */
+  readonly originServerTs?: number
+  /** A repeat of the same id on the same device is the same event. */
+  readonly transaction?: { readonly deviceId: string; readonly id: string }
+}
+
+/** The most previous events an event may have (Server-Server API, "PDUs"). */
+const maxPrevEvents = 20
+
+/**
+ * Builds, hashes and signs the event at the head of the room. The state before it is the draft's current state, unless the
+ * room has more extremities than one event may join.
+ * Throws `M_TOO_LARGE` where the event breaks a limit of the event format.
+ */
+export async function buildLocalEvent(
+  draft: RoomDraft,
+  request: LocalEvent,
+  deps: { readonly clock: Clock; readonly signEvent: SignEvent },
+): Promise<RoomEvent> {
+  const { rules } = draft
+  const prevEvents = [...draft.forwardExtremities].slice(0, maxPrevEvents)
+  const authEvents = authEventKeys(rules, { ...request, stateKey: request.stateKey }).flatMap((key) => draft.state.get(key) ?? [])
+  const found = await draft.find(prevEvents)
+  const pdu = buildPdu(
+    {
+      ...request,
+      originServerTs: request.originServerTs ?? deps.clock.now(),
+      prevEvents,
+      authEvents,
+      depth: 1 + Math.max(0, ...[...found.values()].map(({ event }) => event.depth)),
+    },
+    rules,
+  )
+  const parsed = parseEvent(await deps.signEvent(pdu, rules), rules)
+  if ('error' in parsed) throw tooLarge(`The event breaks the event format: ${parsed.error}`)
+  return parsed.event
+}

@@ -1,0 +1,250 @@
+import type { Write } from '../ports/storage.ts'
+import { authEventKeys } from '../spec/auth-events.ts'
+import { checkAuth, type Verdict } from '../spec/auth-rules.ts'
+import { type EventId, type RoomEvent, type RoomId, type StateKey, type StateMap, stateKeyOf } from '../spec/event.ts'
+import type { RoomVersionRules } from '../spec/room-version.ts'
+import { StateTrie } from '../spec/state-trie.ts'
+import type { EventStatus, StoredEvent } from '../storage/tables/rooms.ts'
+import { resolveSnapshots } from './resolve.ts'
+import type { Room, RoomStore } from './room-store.ts'
+
+/** An event that is known to a draft: one of its own, or one that is stored. */
+export interface KnownEvent {
+  readonly event: RoomEvent
+  readonly rejected: boolean
+  readonly status: EventStatus
+  /** Whether it has its place in the graph, with the state at it; outliers have none. */
+  readonly placed: boolean
+}
+
+/** An event decided, and not yet stored. */
+export interface DraftEvent {
+  readonly event: RoomEvent
+  readonly status: EventStatus
+  readonly stateBefore?: StateTrie
+  readonly stateAfter?: StateTrie
+  readonly live: boolean
+  readonly reason?: string
+  readonly transaction?: NonNullable<StoredEvent['transaction']>
+}
+
+/** How an event is to be placed. */
+export interface Placement {
+  /** New to clients: it may become a forward extremity. Back-filled events are not. */
+  readonly live: boolean
+  /** The state before it, where a server told us; else it follows from its `prev_events`. */
+  readonly stateBefore?: StateTrie
+  /** Why its own `auth_events` or its signatures forbid it. */
+  readonly rejection?: string
+  /** Why it must not be shown though the rules allow it. */
+  readonly softFailure?: string
+  readonly transaction?: NonNullable<StoredEvent['transaction']>
+}
+
+const createKey = stateKeyOf('m.room.create', '')
+
+/**
+ * A room as it will be once what is being decided is committed: an overlay over the store.
+ *
+ * Decisions read and write the draft alone; it becomes true for others by one commit, or is thrown away.
+ */
+export class RoomDraft {
+  readonly roomId: RoomId
+  /** What the room was before; `undefined` for one that is new here. */
+  readonly before: Room | undefined
+  readonly #store: RoomStore
+  #rules: RoomVersionRules | undefined
+  #added: DraftEvent[] = []
+  #byId = new Map<EventId, DraftEvent>()
+  #writes: Write[] = []
+  #extremities: ReadonlySet<EventId>
+  #backward: ReadonlySet<EventId>
+  #state: StateTrie
+
+  constructor(roomId: RoomId, before: Room | undefined, store: RoomStore) {
+    this.roomId = roomId
+    this.before = before
+    this.#store = store
+    this.#rules = before?.rules
+    this.#extremities = new Set(before?.forwardExtremities)
+    this.#backward = new Set(before?.backwardExtremities)
+    this.#state = before?.state ?? StateTrie.empty
+  }
+
+  get rules(): RoomVersionRules {
+    if (!this.#rules) throw new Error(`${this.roomId} has no rules yet`)
+    return this.#rules
+  }
+
+  get exists(): boolean {
+    return this.#rules !== undefined
+  }
+
+  get state(): StateTrie {
+    return this.#state
+  }
+
+  get forwardExtremities(): ReadonlySet<EventId> {
+    return this.#extremities
+  }
+
+  get backwardExtremities(): ReadonlySet<EventId> {
+    return this.#backward
+  }
+
+  get added(): readonly DraftEvent[] {
+    return this.#added
+  }
+
+  /** What else is to be written in the same commit. */
+  get writes(): readonly Write[] {
+    return this.#writes
+  }
+
+  /** Begins a room that is new here. */
+  begin(rules: RoomVersionRules): void {
+    this.#rules = rules
+  }
+
+  /** Forgets the graph's ends: what a join through another server brings replaces what was known before leaving. */
+  startAfresh(): void {
+    this.#extremities = new Set()
+  }
+
+  write(...writes: readonly Write[]): void {
+    this.#writes = [...this.#writes, ...writes]
+  }
+
+  /** Remembers where the draft stands. The answer brings it back there. */
+  savepoint(): () => void {
+    const { length } = this.#added
+    const saved = [this.#rules, this.#writes, this.#extremities, this.#backward, this.#state] as const
+    return () => {
+      for (const { event } of this.#added.splice(length)) this.#byId.delete(event.eventId)
+      ;[this.#rules, this.#writes, this.#extremities, this.#backward, this.#state] = saved
+    }
+  }
+
+  /** Events by id, the draft's own first. */
+  async find(eventIds: Iterable<EventId>): Promise<Map<EventId, KnownEvent>> {
+    const found = new Map<EventId, KnownEvent>()
+    const elsewhere: EventId[] = []
+    for (const eventId of eventIds) {
+      const own = this.#byId.get(eventId)
+      if (own) found.set(eventId, known(own.event, own.status, own.stateAfter !== undefined))
+      else elsewhere.push(eventId)
+    }
+    for (const [eventId, { event, stored }] of await this.#store.events(elsewhere)) {
+      if (event.roomId === this.roomId) found.set(eventId, known(event, stored.status, stored.stateAfter !== undefined))
+    }
+    return found
+  }
+
+  /** The event that holds `(type, stateKey)` in `state`. */
+  async stateEvent(state: StateMap, type: string, stateKey: string): Promise<RoomEvent | undefined> {
+    const eventId = state.get(stateKeyOf(type, stateKey))
+    return eventId === undefined ? undefined : (await this.find([eventId])).get(eventId)?.event
+  }
+
+  /** Whether the authorisation rules allow `event` in `state`. Its signatures must have been verified. */
+  async judge(event: RoomEvent, state: StateMap): Promise<Verdict> {
+    const holders = new Map<StateKey, EventId>()
+    for (const key of [createKey, ...authEventKeys(this.rules, event)]) {
+      const holder = state.get(key)
+      if (holder !== undefined) holders.set(key, holder)
+    }
+    const events = await this.find(holders.values())
+    const lookup = (type: string, stateKey: string) => events.get(holders.get(stateKeyOf(type, stateKey)) ?? '')?.event
+    return checkAuth(this.rules, event, lookup, { authoriserSigned: true, thirdPartySigned: () => false })
+  }
+
+  /**
+   * Decides an event and puts it in its place: rejected by its auth events, rejected by the state before it, soft-failed by the
+   * current state, or accepted (Server-Server API, "Checks performed on receipt of a PDU"). Missing `prev_events` become
+   * backward extremities; there must be a `stateBefore` for such an event.
+   */
+  async place(event: RoomEvent, placement: Placement): Promise<DraftEvent> {
+    const stateBefore = placement.stateBefore ?? (await this.#stateBefore(event))
+    const { status, reason } = await this.#decide(event, stateBefore, placement)
+    const changesState = event.stateKey !== undefined && status !== 'rejected'
+    const stateAfter = changesState ? stateBefore.set(stateKeyOf(event.type, event.stateKey ?? ''), event.eventId) : stateBefore
+    const { live, transaction } = placement
+    const placed: DraftEvent = {
+      event,
+      status,
+      stateBefore,
+      stateAfter,
+      live: live && status === 'accepted',
+      ...(reason === undefined ? {} : { reason }),
+      ...(transaction ? { transaction } : {}),
+    }
+    this.#add(placed)
+    await this.#moveBackward(event)
+    if (placed.live) await this.#moveForward(placed)
+    return placed
+  }
+
+  /** Keeps an event without a place in the graph: part of a state or an auth chain that another server gave. */
+  addOutlier(event: RoomEvent, rejection?: string): void {
+    this.#add({ event, live: false, ...(rejection === undefined ? { status: 'outlier' } : { status: 'rejected', reason: rejection }) })
+  }
+
+  /** The snapshot after a placed event. */
+  async stateAfter(eventId: EventId): Promise<StateTrie> {
+    const own = this.#byId.get(eventId)
+    if (own) return own.stateAfter ?? StateTrie.empty
+    const record = await this.#store.event(eventId)
+    return record ? this.#store.stateAfter(record) : StateTrie.empty
+  }
+
+  async #decide(event: RoomEvent, stateBefore: StateTrie, placement: Placement): Promise<{ status: EventStatus; reason?: string }> {
+    if (placement.rejection !== undefined) return { status: 'rejected', reason: placement.rejection }
+    const before = await this.judge(event, stateBefore)
+    if (!before.allowed) return { status: 'rejected', reason: before.reason }
+    if (!placement.live) return { status: 'accepted' }
+    if (placement.softFailure !== undefined) return { status: 'soft-failed', reason: placement.softFailure }
+    if (stateBefore.root === this.#state.root || this.#extremities.size === 0) return { status: 'accepted' }
+    const now = await this.judge(event, this.#state)
+    return now.allowed ? { status: 'accepted' } : { status: 'soft-failed', reason: now.reason }
+  }
+
+  async #stateBefore(event: RoomEvent): Promise<StateTrie> {
+    const { prevEvents } = event
+    const isHead = prevEvents.length === this.#extremities.size && prevEvents.every((eventId) => this.#extremities.has(eventId))
+    if (isHead) return this.#state
+    return this.#resolve(await Promise.all(prevEvents.map((eventId) => this.stateAfter(eventId))))
+  }
+
+  async #moveForward(placed: DraftEvent): Promise<void> {
+    const referenced = new Set(placed.event.prevEvents)
+    const extremities = new Set([...this.#extremities].filter((eventId) => !referenced.has(eventId)))
+    extremities.add(placed.event.eventId)
+    this.#extremities = extremities
+    this.#state =
+      extremities.size === 1 && placed.stateAfter
+        ? placed.stateAfter
+        : await this.#resolve(await Promise.all([...extremities].map((eventId) => this.stateAfter(eventId))))
+  }
+
+  async #moveBackward(event: RoomEvent): Promise<void> {
+    const prevEvents = await this.find(event.prevEvents)
+    const missing = event.prevEvents.filter((eventId) => !prevEvents.get(eventId)?.placed)
+    if (missing.length === 0 && !this.#backward.has(event.eventId)) return
+    const backward = new Set([...this.#backward, ...missing])
+    backward.delete(event.eventId)
+    this.#backward = backward
+  }
+
+  #resolve(snapshots: readonly StateTrie[]): Promise<StateTrie> {
+    return resolveSnapshots(this.rules, snapshots, (eventIds) => this.find(eventIds))
+  }
+
+  #add(draftEvent: DraftEvent): void {
+    this.#added.push(draftEvent)
+    this.#byId.set(draftEvent.event.eventId, draftEvent)
+  }
+}
+
+function known(event: RoomEvent, status: EventStatus, placed: boolean): KnownEvent {
+  return { event, status, placed, rejected: status === 'rejected' }
+}

@@ -1,0 +1,60 @@
+import type { Clock } from '../ports/clock.ts'
+import { forbidden, notFound } from '../spec/errors.ts'
+import type { EventId, RoomId } from '../spec/event.ts'
+import { buildLocalEvent, type LocalEvent } from './local-event.ts'
+import type { SignEvent } from './remote.ts'
+import type { DraftEvent, RoomDraft } from './room-draft.ts'
+import type { RoomQueue } from './room-queue.ts'
+import type { RoomStore } from './room-store.ts'
+
+export type { LocalEvent } from './local-event.ts'
+
+/** Sends the events of local users. */
+export class RoomSender {
+  readonly #deps: { readonly queue: RoomQueue; readonly store: RoomStore; readonly clock: Clock; readonly signEvent: SignEvent }
+
+  constructor(deps: { readonly queue: RoomQueue; readonly store: RoomStore; readonly clock: Clock; readonly signEvent: SignEvent }) {
+    this.#deps = deps
+  }
+
+  /**
+   * Sends one event; resolves with its id once it is durable. The same transaction of the same device is the same event.
+   * Throws `M_NOT_FOUND` for a room we are not in, `M_FORBIDDEN` with the rule that forbids it, `M_TOO_LARGE`.
+   */
+  async send(request: LocalEvent): Promise<EventId> {
+    return this.#deps.queue.enqueue(request.roomId, async (draft) => {
+      const repeated = await this.#repeated(draft, request)
+      return repeated ?? (await this.sendIn(draft, request)).event.eventId
+    })
+  }
+
+  /** Sends several events in one turn and one commit: all of them or none. */
+  async sendAll(roomId: RoomId, requests: readonly LocalEvent[]): Promise<EventId[]> {
+    return this.#deps.queue.enqueue(roomId, async (draft) => {
+      const eventIds: EventId[] = []
+      for (const request of requests) eventIds.push((await this.sendIn(draft, request)).event.eventId)
+      return eventIds
+    })
+  }
+
+  /** Sends an event within a decision under way. */
+  async sendIn(draft: RoomDraft, request: LocalEvent): Promise<DraftEvent> {
+    if (!draft.exists) throw notFound('This room is not known here')
+    const event = await buildLocalEvent(draft, request, this.#deps)
+    const { transaction } = request
+    const placed = await draft.place(event, {
+      live: true,
+      ...(transaction ? { transaction: { ...transaction, userId: request.sender } } : {}),
+    })
+    if (placed.status !== 'accepted') throw forbidden(placed.reason ?? 'The room does not allow it')
+    return placed
+  }
+
+  async #repeated(draft: RoomDraft, { sender, transaction }: LocalEvent): Promise<EventId | undefined> {
+    if (!transaction) return undefined
+    const waiting = draft.added.find(
+      ({ transaction: other }) => other?.userId === sender && other.deviceId === transaction.deviceId && other.id === transaction.id,
+    )
+    return waiting?.event.eventId ?? (await this.#deps.store.transaction(sender, transaction.deviceId, transaction.id))
+  }
+}
