@@ -13,14 +13,9 @@ import {
 } from '../../src/spec/identifiers.ts'
 import { roomVersions, rulesOf } from '../../src/spec/room-version.ts'
 import { isServerName, parseServerName } from '../../src/spec/server-name.ts'
+import { rulesOfVersion } from './spec-rules.ts'
 
 const hash = 'Rqnc-F-dvnEYJTyHq_iKxU2bZ1CI92-kuZq3a5lr5Zg'
-
-function rules(version: string) {
-  const found = roomVersions.get(version)
-  if (found === undefined) throw new TypeError(`no room version ${version}`)
-  return found
-}
 
 describe('server names', () => {
   // Appendices, "Server Name", and the corners of its grammar.
@@ -128,20 +123,20 @@ describe('user ids', () => {
 
 describe('room ids, event ids and aliases', () => {
   test('of rooms have a domain until version 11 and a hash from version 12', () => {
-    expect(isRoomIdOf(rules('11'), '!abc:hs1')).toBe(true)
-    expect(isRoomIdOf(rules('11'), `!${hash}`)).toBe(false)
-    expect(isRoomIdOf(rules('12'), `!${hash}`)).toBe(true)
-    expect(isRoomIdOf(rules('12'), '!abc:hs1')).toBe(false)
+    expect(isRoomIdOf(rulesOfVersion('11'), '!abc:hs1')).toBe(true)
+    expect(isRoomIdOf(rulesOfVersion('11'), `!${hash}`)).toBe(false)
+    expect(isRoomIdOf(rulesOfVersion('12'), `!${hash}`)).toBe(true)
+    expect(isRoomIdOf(rulesOfVersion('12'), '!abc:hs1')).toBe(false)
     for (const id of ['!abc:hs1', `!${hash}`]) expect(isRoomId(id)).toBe(true)
     for (const id of ['!abc', `$${hash}`, `!${hash}x`, `!${hash}\n`, '!a\0:hs1', '!a:b c']) expect(isRoomId(id)).toBe(false)
   })
 
   test('of events look as their room version makes them', () => {
-    expect(isEventIdOf(rules('2'), '$abc:hs1')).toBe(true)
-    expect(isEventIdOf(rules('2'), `$${hash}`)).toBe(false)
-    expect(isEventIdOf(rules('3'), '$acR1l0raoZnm60CBwAVgqbZqoO/mYU81xysh1u7XcJk')).toBe(true)
-    expect(isEventIdOf(rules('4'), '$acR1l0raoZnm60CBwAVgqbZqoO/mYU81xysh1u7XcJk')).toBe(false)
-    expect(isEventIdOf(rules('4'), `$${hash}`)).toBe(true)
+    expect(isEventIdOf(rulesOfVersion('2'), '$abc:hs1')).toBe(true)
+    expect(isEventIdOf(rulesOfVersion('2'), `$${hash}`)).toBe(false)
+    expect(isEventIdOf(rulesOfVersion('3'), '$acR1l0raoZnm60CBwAVgqbZqoO/mYU81xysh1u7XcJk')).toBe(true)
+    expect(isEventIdOf(rulesOfVersion('4'), '$acR1l0raoZnm60CBwAVgqbZqoO/mYU81xysh1u7XcJk')).toBe(false)
+    expect(isEventIdOf(rulesOfVersion('4'), `$${hash}`)).toBe(true)
     for (const id of ['', '$', 'abc', `$${'a'.repeat(255)}`]) expect(isEventId(id)).toBe(false)
   })
 
