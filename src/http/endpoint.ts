@@ -47,6 +47,8 @@ interface Shape<Body, Query> {
   readonly repeated?: readonly string[]
   /** Bytes of body accepted; 1 MiB unless told. */
   readonly bodyLimit?: number
+  /** How deep its JSON may nest; 100 unless told. Events of other servers may nest deeper than what clients send. */
+  readonly nestingLimit?: number
 }
 
 /** An endpoint as the router sees it: data, and how to run it once it is known who asks. */

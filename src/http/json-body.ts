@@ -1,7 +1,7 @@
 import { badJson, notJson, tooLarge } from '../spec/errors.ts'
 import type { JsonValue } from '../spec/json.ts'
 
-const depthLimit = 100
+const defaultNestingLimit = 100
 
 /** Reads a whole body, or throws `M_TOO_LARGE` as soon as it exceeds `limit` bytes. */
 export async function readBytes(body: ReadableStream<Uint8Array> | null, limit: number): Promise<Uint8Array<ArrayBuffer>> {
@@ -31,7 +31,7 @@ export async function readBytes(body: ReadableStream<Uint8Array> | null, limit: 
  * Parses a JSON body; an empty one is `{}`, as many clients send none where the spec wants an empty object.
  * Throws `M_NOT_JSON`, or `M_BAD_JSON` when it nests too deeply to be walked safely.
  */
-export function parseJson(bytes: Uint8Array): JsonValue {
+export function parseJson(bytes: Uint8Array, nestingLimit: number = defaultNestingLimit): JsonValue {
   if (bytes.byteLength === 0) return {}
   let text: string
   try {
@@ -40,7 +40,7 @@ export function parseJson(bytes: Uint8Array): JsonValue {
     throw notJson('The body is not UTF-8')
   }
   // Measured on the text: the parser's own recursion has to be bounded before it runs.
-  if (nestingExceeds(text, depthLimit)) throw badJson(`The body nests deeper than ${depthLimit} levels`)
+  if (nestingExceeds(text, nestingLimit)) throw badJson(`The body nests deeper than ${nestingLimit} levels`)
   try {
     return JSON.parse(text)
   } catch {

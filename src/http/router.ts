@@ -53,7 +53,7 @@ export function createHandler(
     const params = decodeParams(rawParams)
     const caller = endpoint.access === 'server' ? {} : await authenticate(endpoint, request, origin)
     if (endpoint.access !== 'server') edge.rateLimit(endpoint, caller, origin)
-    const body = endpoint.body ? parseJson(await readBytes(request.body, endpoint.bodyLimit ?? 1 << 20)) : undefined
+    const body = endpoint.body ? parseJson(await readBytes(request.body, endpoint.bodyLimit ?? 1 << 20), endpoint.nestingLimit) : undefined
     const known = endpoint.access === 'server' ? await authenticateServer(request, origin, body) : caller
     if (endpoint.access === 'server') edge.rateLimit(endpoint, known, origin)
     const query = readQuery(url.searchParams, endpoint.repeated ?? [])

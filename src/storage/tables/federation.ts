@@ -22,6 +22,8 @@ export const receivedTransactions = table<readonly [ServerName, string], { reado
 )
 /** [server, key id] → its verify key, and until when it may be trusted. */
 export const serverKeys = table<readonly [ServerName, string], StoredServerKey>('server_keys')
+/** Server → its newest server-key document: what a notary passes on. */
+export const serverKeyDocuments = table<ServerName, { readonly document: JsonObject; readonly fetchedTs: number }>('server_key_documents')
 /** Event ids that were dropped, with the time: a bounded negative cache. */
 export const droppedEvents = table<EventId, number>('dropped_events')
 
@@ -33,4 +35,4 @@ export interface StoredServerKey {
   readonly expiredTs?: number
 }
 
-export const federationTables = { destinations, outgoingEdus, receivedTransactions, serverKeys, droppedEvents }
+export const federationTables = { destinations, outgoingEdus, receivedTransactions, serverKeys, serverKeyDocuments, droppedEvents }

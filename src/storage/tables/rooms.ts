@@ -31,6 +31,11 @@ export interface StoredEvent {
   readonly transaction?: { readonly userId: UserId; readonly deviceId: string; readonly id: string }
   /** Why it was rejected or soft-failed. */
   readonly reason?: string
+  /**
+   * Who sends it on to the room's other servers, where that is not simply the sender's server: we, for a membership event that
+   * another server handed to us; or a resident server, for one of ours that we handed to it.
+   */
+  readonly distributedBy?: 'us' | 'resident'
 }
 
 /** A room as the homeserver knows it; written with every event that moves it. */
