@@ -80,7 +80,7 @@ export class RoomCommitter {
     const found = await draft.find(ours.flatMap(({ eventId }) => eventId ?? []))
     return ours.map(({ userId, eventId }) => {
       const event = eventId === undefined ? undefined : found.get(eventId)?.event
-      const membership = membershipOf(event?.content['membership'])
+      const membership = membershipOf(event?.content.membership)
       return {
         userId,
         roomId: draft.roomId,

@@ -1,0 +1,290 @@
+import { put } from '../ports/storage.ts'
+import { badState, forbidden, MatrixError, notFound, unknownError, unsupportedRoomVersion } from '../spec/errors.ts'
+import { type EventId, type Pdu, type RoomEvent, type RoomId, type ServerName, stateKeyOf, type UserId } from '../spec/event.ts'
+import { serverNameOf } from '../spec/identifiers.ts'
+import type { JsonObject } from '../spec/json.ts'
+import { rulesOf, supportedRoomVersions } from '../spec/room-version.ts'
+import { memberships, type StoredMembership } from '../storage/tables/rooms.ts'
+import type { Stream } from '../streams/stream.ts'
+import { receivePdus } from './incoming.ts'
+import { buildLocalEvent, type LocalEvent } from './local-event.ts'
+import { joinAuthoriser, localMembers, strippedStateOf } from './membership-rules.ts'
+import type { MembershipTemplate } from './remote.ts'
+import { joinThrough, membershipFromTemplate, type RemoteMembershipDeps } from './remote-join.ts'
+import type { Room, RoomStore } from './room-store.ts'
+import type { RoomSender } from './send.ts'
+
+interface MembershipDeps extends RemoteMembershipDeps {
+  readonly store: RoomStore
+  readonly stream: Stream
+  readonly sender: RoomSender
+  readonly serverName: ServerName
+  /** What a membership event shows of its user: `displayname` and `avatar_url`. */
+  readonly profileOf: (userId: UserId) => Promise<JsonObject>
+}
+
+interface Change {
+  readonly userId: UserId
+  readonly roomId: RoomId
+  readonly content?: JsonObject
+}
+
+interface ChangeOfOther {
+  readonly sender: UserId
+  readonly target: UserId
+  readonly roomId: RoomId
+  readonly content?: JsonObject
+}
+
+/** Joins, invitations, departures: of our users everywhere, and of others' users in rooms that we are in. */
+export class RoomMembership {
+  readonly #deps: MembershipDeps
+
+  constructor(deps: MembershipDeps) {
+    this.#deps = deps
+  }
+
+  /**
+   * Joins a room: here if a user of ours is in it, else through the servers in `via`, one after the other.
+   * Throws `M_FORBIDDEN`, `M_NOT_FOUND` where no server is known to ask, or the last server's error.
+   */
+  async join({ userId, roomId, via, content = {} }: Change & { readonly via: readonly ServerName[] }): Promise<void> {
+    const room = await this.#residentRoom(roomId)
+    const profile = { ...(await this.#deps.profileOf(userId)), ...content }
+    if (room) {
+      if ((await this.#membershipIn(room, userId)) === 'join') return
+      const authoriser = await joinAuthoriser(room, userId, this.#deps)
+      await this.#send(userId, userId, { roomId, content: { ...profile, ...authoriser, membership: 'join' } })
+      return
+    }
+    const stored = (await this.#deps.store.memberships(userId)).get(roomId)
+    const servers = this.#servers([...via, stored?.outOfBand?.via, serverNameOf(stored?.sender ?? ''), serverNameOf(roomId)])
+    await this.#throughAny(servers, (server) => joinThrough(server, { userId, roomId, content: profile }, this.#deps))
+  }
+
+  /** Leaves a room, or turns down an invitation to it, or takes a knock back. An invitation is gone even if its server is. */
+  async leave({ userId, roomId, content = {} }: Change): Promise<void> {
+    const stored = (await this.#deps.store.memberships(userId)).get(roomId)
+    if (!stored) throw forbidden('You are not in this room')
+    if (stored.membership === 'leave') return
+    const room = await this.#residentRoom(roomId)
+    if (room) {
+      await this.#send(userId, userId, { roomId, content: { ...content, membership: 'leave' } })
+      return
+    }
+    const servers = this.#servers([stored.outOfBand?.via, serverNameOf(stored.sender), serverNameOf(roomId)])
+    const eventId = await this.#leaveThrough(servers, { userId, roomId, content }).catch(() => stored.eventId)
+    await this.#remember(userId, roomId, { membership: 'leave', eventId, position: 0, sender: userId })
+  }
+
+  /** Invites a user of any server. Throws `M_FORBIDDEN`, or the other server's error if it declines. */
+  async invite({ sender, target, roomId, content = {} }: ChangeOfOther): Promise<void> {
+    const profile = serverNameOf(target) === this.#deps.serverName ? await this.#deps.profileOf(target) : {}
+    const member = { roomId, content: { ...profile, ...content, membership: 'invite' } }
+    const server = serverNameOf(target)
+    if (server === undefined || server === this.#deps.serverName) await this.#send(sender, target, member)
+    else await this.#inviteThrough(server, memberEvent(sender, target, member))
+  }
+
+  /** Throws `M_FORBIDDEN` where the target is not in the room or the sender lacks the power. */
+  async kick(change: ChangeOfOther): Promise<void> {
+    const membership = await this.#membershipOf(change)
+    if (membership === 'leave' || membership === 'ban' || membership === undefined) throw forbidden('This user is not in the room')
+    await this.#put(change, 'leave')
+  }
+
+  async ban(change: ChangeOfOther): Promise<void> {
+    await this.#put(change, 'ban')
+  }
+
+  /** Throws `M_BAD_STATE` where the target is not banned. */
+  async unban(change: ChangeOfOther): Promise<void> {
+    if ((await this.#membershipOf(change)) !== 'ban') throw badState('This user is not banned')
+    await this.#put(change, 'leave')
+  }
+
+  /** Knocks on a room, here or through the servers in `via`. */
+  async knock({ userId, roomId, via, content = {} }: Change & { readonly via: readonly ServerName[] }): Promise<void> {
+    const profile = { ...(await this.#deps.profileOf(userId)), ...content }
+    if (await this.#residentRoom(roomId)) {
+      await this.#send(userId, userId, { roomId, content: { ...profile, membership: 'knock' } })
+      return
+    }
+    await this.#throughAny(this.#servers([...via, serverNameOf(roomId)]), async (server) => {
+      const { remote } = this.#deps
+      const template = await remote.makeMembership(server, 'knock', { roomId, userId, versions: supportedRoomVersions() })
+      const { event, rules } = await membershipFromTemplate({ userId, roomId, content: profile, membership: 'knock' }, template, this.#deps)
+      const { strippedState } = await remote.sendKnock(server, { roomId, eventId: event.eventId, pdu: event.pdu })
+      const outOfBand = { version: rules.version, pdu: event.pdu, strippedState, via: server }
+      await this.#remember(userId, roomId, { membership: 'knock', eventId: event.eventId, position: 0, sender: userId, outOfBand })
+    })
+  }
+
+  /** Takes a room that was left out of the user's sight. Throws `M_UNKNOWN` for one that was not left. */
+  async forget(userId: UserId, roomId: RoomId): Promise<void> {
+    const stored = (await this.#deps.store.memberships(userId)).get(roomId)
+    if (!stored) throw notFound('You have not been in this room')
+    if (stored.membership !== 'leave' && stored.membership !== 'ban')
+      throw new MatrixError(400, 'M_UNKNOWN', { message: 'You have not left this room' })
+    await this.#remember(userId, roomId, { ...stored, forgotten: true })
+  }
+
+  /** The event another server's user may sign to join, leave or knock (`make_join`, `make_leave`, `make_knock`). */
+  async template(
+    kind: 'join' | 'leave' | 'knock',
+    { roomId, userId, versions }: { readonly roomId: RoomId; readonly userId: UserId; readonly versions: readonly string[] },
+  ): Promise<MembershipTemplate> {
+    const room = await this.#residentRoom(roomId)
+    if (!room) throw notFound('This room is not known here')
+    const { version } = room.rules
+    if (!versions.includes(version))
+      throw new MatrixError(400, 'M_INCOMPATIBLE_ROOM_VERSION', {
+        message: `The room has version ${version}`,
+        fields: { room_version: version },
+      })
+    const authoriser = kind === 'join' ? await joinAuthoriser(room, userId, this.#deps) : {}
+    const request = memberEvent(userId, userId, { roomId, content: { ...authoriser, membership: kind } })
+    return this.#deps.queue.enqueue(roomId, async (draft) => {
+      const event = await buildLocalEvent(draft, request, { ...this.#deps, signEvent: (pdu) => Promise.resolve(pdu) })
+      const verdict = await draft.judge(event, draft.state)
+      if (!verdict.allowed) throw forbidden(verdict.reason)
+      const { hashes: _, signatures: __, ...unsigned } = event.pdu
+      return { version, event: unsigned }
+    })
+  }
+
+  /**
+   * Takes an invitation of one of our users from another server: verified, signed by us too, and kept until it is answered.
+   * Throws `M_UNSUPPORTED_ROOM_VERSION`, `M_FORBIDDEN` for an event that is not what it says.
+   */
+  async receiveInvite(invite: {
+    readonly origin: ServerName
+    readonly roomId: RoomId
+    readonly eventId: EventId
+    readonly version: string
+    readonly pdu: Pdu
+    readonly strippedState: readonly JsonObject[]
+  }): Promise<Pdu> {
+    const rules = rulesOf(invite.version)
+    if (!rules) throw unsupportedRoomVersion(`Room version ${invite.version} is not supported`)
+    const [received] = await receivePdus([invite.pdu], { roomId: invite.roomId, rules }, this.#deps.verifier)
+    if (!received || 'error' in received) throw forbidden(received?.error ?? 'The event is missing')
+    const { event } = received
+    const target = event.stateKey ?? ''
+    const isInvite = event.type === 'm.room.member' && event.content.membership === 'invite' && event.eventId === invite.eventId
+    if (!isInvite || serverNameOf(event.sender) !== invite.origin) throw forbidden('The event is not the invitation that the request names')
+    if (serverNameOf(target) !== this.#deps.serverName) throw forbidden('The invited user is not of this server')
+    const signed = await this.#deps.signEvent(event.pdu, rules)
+    if (!(await this.#residentRoom(invite.roomId))) {
+      const outOfBand = { version: rules.version, pdu: signed, strippedState: invite.strippedState, via: invite.origin }
+      const { eventId, sender } = event
+      await this.#remember(target, invite.roomId, { membership: 'invite', eventId, position: 0, sender, outOfBand })
+    }
+    return signed
+  }
+
+  /** Sends the member events of a user anew, in every room they are in: their profile has changed. */
+  async updateProfile(userId: UserId): Promise<void> {
+    const profile = await this.#deps.profileOf(userId)
+    for (const roomId of await this.#deps.store.joinedRooms(userId)) {
+      await this.#send(userId, userId, { roomId, content: { ...profile, membership: 'join' } }).catch(() => undefined)
+    }
+  }
+
+  async #put({ sender, target, roomId, content = {} }: ChangeOfOther, membership: 'leave' | 'ban'): Promise<void> {
+    await this.#send(sender, target, { roomId, content: { ...content, membership } })
+  }
+
+  async #send(sender: UserId, target: UserId, member: { readonly roomId: RoomId; readonly content: JsonObject }): Promise<void> {
+    await this.#deps.sender.send(memberEvent(sender, target, member))
+  }
+
+  // The invited server must sign before the event is anyone's: the room's queue is left for that, and entered again.
+  async #inviteThrough(server: ServerName, request: LocalEvent): Promise<void> {
+    const { queue, store, remote, verifier } = this.#deps
+    const room = await this.#residentRoom(request.roomId)
+    if (!room) throw forbidden('You are not in this room')
+    const event = await queue.enqueue(request.roomId, async (draft) => {
+      const built = await buildLocalEvent(draft, request, this.#deps)
+      const verdict = await draft.judge(built, draft.state)
+      if (!verdict.allowed) throw forbidden(verdict.reason)
+      return built
+    })
+    const strippedState = (await strippedStateOf(room, { store, members: [request.sender] })).map(({ pdu }) => pdu)
+    const { roomId, eventId, pdu } = event
+    const countersigned = await remote.sendInvite(server, { roomId, eventId, pdu, version: room.rules.version, strippedState })
+    const [received] = await receivePdus([countersigned], room, verifier)
+    const isSame = received?.event?.eventId === eventId && !('error' in received)
+    await queue.enqueue(roomId, async (draft) => {
+      const placed = await draft.place(isSame && received.event ? received.event : event, { live: true })
+      if (placed.status !== 'accepted') throw forbidden(placed.reason ?? 'The room does not allow it')
+    })
+  }
+
+  async #leaveThrough(servers: readonly ServerName[], change: Required<Change>): Promise<EventId> {
+    const { roomId, userId, content } = change
+    return this.#throughAny(servers, async (server) => {
+      const template = await this.#deps.remote.makeMembership(server, 'leave', { roomId, userId, versions: supportedRoomVersions() })
+      const { event } = await membershipFromTemplate({ userId, roomId, content, membership: 'leave' }, template, this.#deps)
+      await this.#deps.remote.sendLeave(server, { roomId, eventId: event.eventId, pdu: event.pdu })
+      return event.eventId
+    })
+  }
+
+  async #throughAny<T>(servers: readonly ServerName[], attempt: (server: ServerName) => Promise<T>): Promise<T> {
+    let failure: unknown = notFound('No server is known that is in this room')
+    for (const server of servers) {
+      try {
+        return await attempt(server)
+      } catch (error) {
+        failure = error
+      }
+    }
+    throw failure instanceof MatrixError ? failure : unknownError(`No server of the room could be reached: ${String(failure)}`, 502)
+  }
+
+  #servers(candidates: readonly (ServerName | undefined)[]): ServerName[] {
+    return [...new Set(candidates.filter((server) => server !== undefined && server !== this.#deps.serverName))].filter(
+      (s) => s !== undefined,
+    )
+  }
+
+  /** The room, if a user of ours is in it: only then is what we know of it current. */
+  async #residentRoom(roomId: RoomId): Promise<Room | undefined> {
+    const room = await this.#deps.store.room(roomId)
+    return room && (room.state.size <= 1 || (await localMembers(room, this.#deps)).length > 0) ? room : undefined
+  }
+
+  async #membershipOf({ roomId, target }: ChangeOfOther): Promise<string | undefined> {
+    const room = await this.#residentRoom(roomId)
+    return room && this.#membershipIn(room, target)
+  }
+
+  async #membershipIn(room: Room, userId: UserId): Promise<string | undefined> {
+    const eventId = room.state.get(stateKeyOf('m.room.member', userId))
+    const event: RoomEvent | undefined = eventId === undefined ? undefined : (await this.#deps.store.event(eventId))?.event
+    const membership = event?.content.membership
+    return typeof membership === 'string' ? membership : undefined
+  }
+
+  async #remember(userId: UserId, roomId: RoomId, membership: StoredMembership): Promise<void> {
+    const { stream, store } = this.#deps
+    let stored = membership
+    await stream.commit(
+      1,
+      (position) => {
+        stored = { ...membership, position }
+        return [put(memberships, [userId, roomId], stored)]
+      },
+      { published: () => store.publish({ memberships: [[userId, roomId, stored]] }) },
+    )
+  }
+}
+
+function memberEvent(
+  sender: UserId,
+  target: UserId,
+  { roomId, content }: { readonly roomId: RoomId; readonly content: JsonObject },
+): LocalEvent {
+  return { roomId, sender, type: 'm.room.member', stateKey: target, content }
+}

@@ -1,0 +1,104 @@
+import type { Clock } from '../ports/clock.ts'
+import { buildPdu } from '../spec/build-pdu.ts'
+import { badJson, forbidden, incompatibleRoomVersion, unknownError } from '../spec/errors.ts'
+import { type RoomEvent, type RoomId, type ServerName, stateKeyOf, type UserId } from '../spec/event.ts'
+import { parseEvent } from '../spec/event-format.ts'
+import { isObject, type JsonObject, type JsonValue } from '../spec/json.ts'
+import { type RoomVersionRules, rulesOf, supportedRoomVersions } from '../spec/room-version.ts'
+import { addOutliers, rejectionByAuthEvents, snapshotOf } from './import.ts'
+import { receivePdus, valid } from './incoming.ts'
+import type { EventVerifier, MembershipTemplate, RemoteServers, SendJoinResult, SignEvent } from './remote.ts'
+import type { RoomQueue } from './room-queue.ts'
+
+export interface RemoteMembershipDeps {
+  readonly queue: RoomQueue
+  readonly remote: RemoteServers
+  readonly verifier: EventVerifier
+  readonly signEvent: SignEvent
+  readonly clock: Clock
+}
+
+interface Attempt {
+  readonly userId: UserId
+  readonly roomId: RoomId
+  readonly content: JsonObject
+}
+
+/** Makes a membership event from what another server proposed: template, sign, and nothing else of the template is believed. */
+export async function membershipFromTemplate(
+  attempt: Attempt & { readonly membership: 'join' | 'leave' | 'knock' },
+  template: MembershipTemplate,
+  deps: RemoteMembershipDeps,
+): Promise<{ readonly event: RoomEvent; readonly rules: RoomVersionRules }> {
+  const rules = rulesOf(template.version)
+  if (!rules) throw incompatibleRoomVersion(template.version)
+  const { auth_events, prev_events, depth, content } = template.event
+  const proposed = isObject(content) ? content : {}
+  const authoriser = proposed.join_authorised_via_users_server
+  const pdu = buildPdu(
+    {
+      type: 'm.room.member',
+      stateKey: attempt.userId,
+      sender: attempt.userId,
+      roomId: attempt.roomId,
+      content: {
+        ...attempt.content,
+        membership: attempt.membership,
+        ...(typeof authoriser === 'string' && rules.auth.restricted ? { join_authorised_via_users_server: authoriser } : {}),
+      },
+      originServerTs: deps.clock.now(),
+      prevEvents: eventIds(prev_events),
+      authEvents: eventIds(auth_events),
+      depth: typeof depth === 'number' && Number.isSafeInteger(depth) && depth > 0 ? depth : 1,
+    },
+    rules,
+  )
+  const parsed = parseEvent(await deps.signEvent(pdu, rules), rules)
+  if ('error' in parsed) throw badJson(`The other server proposed an impossible event: ${parsed.error}`)
+  return { event: parsed.event, rules }
+}
+
+/**
+ * Joins a room through a server that is in it (Server-Server API, "Joining rooms"): template, sign, send, verify all that comes
+ * back, commit. Throws the other server's error, or `M_FORBIDDEN` where what it says of the room cannot be.
+ */
+export async function joinThrough(via: ServerName, attempt: Attempt, deps: RemoteMembershipDeps): Promise<void> {
+  const { roomId, userId } = attempt
+  const template = await deps.remote.makeMembership(via, 'join', { roomId, userId, versions: supportedRoomVersions() })
+  const { event, rules } = await membershipFromTemplate({ ...attempt, membership: 'join' }, template, deps)
+  const result = await deps.remote.sendJoin(via, { roomId, eventId: event.eventId, pdu: event.pdu })
+  const join = await countersignedJoin(event, result, { rules, verifier: deps.verifier })
+  const room = { roomId, rules }
+  const authChain = valid(await receivePdus(result.authChain, room, deps.verifier))
+  const state = valid(await receivePdus(result.state, room, deps.verifier))
+  await deps.queue.enqueue(roomId, async (draft) => {
+    if (!draft.exists) draft.begin(rules)
+    // Between leaving and coming back the room went on without us: what we knew as its head no longer is.
+    draft.startAfresh()
+    await addOutliers(draft, [...authChain, ...state])
+    const stateBefore = await snapshotOf(
+      draft,
+      state.map(({ eventId }) => eventId),
+    )
+    if (!stateBefore.has(stateKeyOf('m.room.create', ''))) throw unknownError(`${via} told us a state without a create event`, 502)
+    const rejection = await rejectionByAuthEvents(draft, join)
+    const placed = await draft.place(join, { live: true, stateBefore, ...(rejection === undefined ? {} : { rejection }) })
+    if (placed.status !== 'accepted') throw forbidden(placed.reason ?? 'The room does not allow it')
+  })
+}
+
+/** The join as the resident server signed it, where it needs that; it must be the very event that we sent. */
+async function countersignedJoin(
+  sent: RoomEvent,
+  result: SendJoinResult,
+  by: { readonly rules: RoomVersionRules; readonly verifier: EventVerifier },
+): Promise<RoomEvent> {
+  if (!result.event) return sent
+  const [received] = await receivePdus([result.event], { roomId: sent.roomId, rules: by.rules }, by.verifier)
+  if (!received || 'error' in received || received.event.eventId !== sent.eventId) return sent
+  return received.event
+}
+
+function eventIds(list: JsonValue | undefined): string[] {
+  return Array.isArray(list) ? list.filter((entry) => typeof entry === 'string') : []
+}
