@@ -42,11 +42,26 @@ function run(command, args, cwd) {
  */
 export function runOnNode24(script) {
   install()
-  const child = spawn(node24, [`${root}scripts/${script}`, ...process.argv.slice(2)], { cwd: root, stdio: 'inherit' })
+  const child = spawn(node24, [`${root}scripts/${script}`, ...process.argv.slice(2)], {
+    cwd: root,
+    stdio: ['inherit', 'inherit', 'inherit', 'ipc'],
+  })
+  stopWithNpm(() => child.kill('SIGTERM'))
   for (const signal of ['SIGINT', 'SIGTERM', 'SIGHUP']) process.on(signal, () => child.kill(signal))
   child.on('error', (error) => {
     console.error(`${node24}: ${error.message}`)
     process.exit(1)
   })
   child.on('exit', (code, signal) => process.exit(signal === null ? (code ?? 1) : 1))
+}
+
+/** npm passes signals to the shell between it and us, which dies of them and tells nobody: watch for that. */
+function stopWithNpm(stop) {
+  if (process.env.npm_lifecycle_event === undefined) return
+  const shell = process.ppid
+  const watch = setInterval(() => {
+    if (process.ppid === shell) return
+    clearInterval(watch)
+    stop()
+  }, 250)
 }

@@ -27,6 +27,9 @@ async function main(): Promise<void> {
 async function run(port: number, withRelay: boolean): Promise<void> {
   const stopped = Promise.withResolvers<void>()
   for (const signal of ['SIGINT', 'SIGTERM', 'SIGHUP'] as const) process.on(signal, () => stopped.resolve())
+  // Whoever started this script is gone.
+  process.on('disconnect', () => stopped.resolve())
+  process.channel?.unref()
   let relay: RelayProcess | undefined
   let pages: StaticServer | undefined
   try {
