@@ -14,6 +14,7 @@ import {
   type StoredMembership,
   stateNodes,
   timeline,
+  transactionKey,
   transactions,
 } from '../storage/tables/rooms.ts'
 import type { Stream } from '../streams/stream.ts'
@@ -21,7 +22,16 @@ import { appliedRedactions, type RedactionChange } from './redactions.ts'
 import type { DraftEvent, RoomDraft } from './room-draft.ts'
 import type { EventRecord, Room, RoomStore } from './room-store.ts'
 
-type MembershipChange = readonly [UserId, RoomId, StoredMembership]
+type MembershipRow = readonly [UserId, RoomId, StoredMembership]
+
+/** A membership to be written; it began with its event, or at `since` if it only changed its looks. */
+interface MembershipChange {
+  readonly userId: UserId
+  readonly eventId: EventId
+  readonly membership: StoredMembership['membership']
+  readonly sender: UserId
+  readonly since: number | undefined
+}
 
 /** Makes a draft true: one batch with all that follows from its events, then the caches. */
 export class RoomCommitter {
@@ -39,15 +49,15 @@ export class RoomCommitter {
     const redactions = await appliedRedactions(draft, store, this.#deps.serverName)
     const changes = await this.#membershipChanges(draft)
     const nodes = newNodes(draft, store)
-    const room = draft.exists ? roomAfter(draft) : undefined
+    const room = draft.exists ? roomAt(draft) : undefined
     let records: EventRecord[] = []
-    let members: MembershipChange[] = []
+    let members: MembershipRow[] = []
     await stream.commit(
       Math.max(1, draft.added.length),
       (first) => {
         const receivedTs = this.#deps.clock.now()
         records = draft.added.map((added, i) => recordOf(draft, added, { position: first + i, receivedTs, redactions }))
-        members = changes.map((change) => membershipAt(change, first, records))
+        members = changes.map((change) => membershipRow(draft.roomId, change, { first, records }))
         return [
           ...records.flatMap((record) => eventWrites(record, known.get(record.event.eventId))),
           ...redactions.writes,
@@ -70,24 +80,22 @@ export class RoomCommitter {
   }
 
   /** Memberships of our users that the new current state changes, by whatever event or resolution. */
-  async #membershipChanges(
-    draft: RoomDraft,
-  ): Promise<{ userId: UserId; roomId: RoomId; eventId: EventId | undefined; membership: StoredMembership }[]> {
+  async #membershipChanges(draft: RoomDraft): Promise<MembershipChange[]> {
+    const { store, serverName } = this.#deps
     const ours = [...StateTrie.diff(draft.before?.state ?? StateTrie.empty, draft.state)].flatMap(({ key, after }) => {
       const { type, stateKey } = splitStateKey(key)
-      return type === 'm.room.member' && serverNameOf(stateKey) === this.#deps.serverName ? [{ userId: stateKey, eventId: after }] : []
+      return type === 'm.room.member' && serverNameOf(stateKey) === serverName ? [{ userId: stateKey, eventId: after ?? '' }] : []
     })
-    const found = await draft.find(ours.flatMap(({ eventId }) => eventId ?? []))
-    return ours.map(({ userId, eventId }) => {
-      const event = eventId === undefined ? undefined : found.get(eventId)?.event
-      const membership = membershipOf(event?.content.membership)
-      return {
-        userId,
-        roomId: draft.roomId,
-        eventId,
-        membership: { membership, eventId: eventId ?? '', position: 0, sender: event?.sender ?? userId },
-      }
-    })
+    const found = await draft.find(ours.map(({ eventId }) => eventId))
+    return Promise.all(
+      ours.map(async ({ userId, eventId }) => {
+        const event = found.get(eventId)?.event
+        const membership = membershipOf(event?.content.membership)
+        const before = (await store.memberships(userId)).get(draft.roomId)
+        const since = before?.membership === membership ? before.position : undefined
+        return { userId, eventId, membership, sender: event?.sender ?? userId, since }
+      }),
+    )
   }
 }
 
@@ -95,18 +103,18 @@ function membershipOf(value: unknown): StoredMembership['membership'] {
   return value === 'join' || value === 'invite' || value === 'ban' || value === 'knock' ? value : 'leave'
 }
 
-function membershipAt(
-  change: { userId: UserId; roomId: RoomId; eventId: EventId | undefined; membership: StoredMembership },
-  first: number,
-  records: readonly EventRecord[],
-): MembershipChange {
-  const position = records.find(({ event }) => event.eventId === change.eventId)?.position ?? first
-  return [change.userId, change.roomId, { ...change.membership, position }]
+function membershipRow(
+  roomId: RoomId,
+  { userId, eventId, membership, sender, since }: MembershipChange,
+  { first, records }: { readonly first: number; readonly records: readonly EventRecord[] },
+): MembershipRow {
+  const position = since ?? records.find(({ event }) => event.eventId === eventId)?.position ?? first
+  return [userId, roomId, { membership, eventId, position, sender }]
 }
 
 function newNodes(draft: RoomDraft, store: RoomStore): Map<NodeHash, StateNode> {
   const nodes = new Map<NodeHash, StateNode>()
-  const snapshots = [draft.state, ...draft.added.flatMap(({ stateBefore, stateAfter }) => [stateBefore ?? [], stateAfter ?? []].flat())]
+  const snapshots = [draft.state, ...draft.added.flatMap(snapshotsOf)]
   for (const snapshot of new Set(snapshots)) {
     const fresh = snapshot.newNodes((hash) => nodes.has(hash) || store.hasNode(hash))
     for (const [hash, node] of [...fresh]) nodes.set(hash, node)
@@ -114,7 +122,11 @@ function newNodes(draft: RoomDraft, store: RoomStore): Map<NodeHash, StateNode> 
   return nodes
 }
 
-function roomAfter(draft: RoomDraft): Room {
+function snapshotsOf({ stateBefore, stateAfter, roomBefore, roomAfter }: DraftEvent): StateTrie[] {
+  return [stateBefore, stateAfter, roomBefore, roomAfter].filter((snapshot) => snapshot !== undefined)
+}
+
+function roomAt(draft: RoomDraft): Room {
   return {
     roomId: draft.roomId,
     rules: draft.rules,
@@ -139,7 +151,7 @@ function recordOf(
   added: DraftEvent,
   at: { readonly position: number; readonly receivedTs: number; readonly redactions: RedactionChange },
 ): EventRecord {
-  const { event, status, stateBefore, stateAfter, live, reason, transaction } = added
+  const { event, status, stateBefore, stateAfter, roomBefore, roomAfter, live, reason, transaction, distributedBy } = added
   const redactedBy = at.redactions.ofDraft.get(event.eventId)
   const stored: StoredEvent = {
     eventId: event.eventId,
@@ -151,7 +163,10 @@ function recordOf(
     receivedTs: at.receivedTs,
     ...(stateBefore ? { stateBefore: stateBefore.root } : {}),
     ...(stateAfter ? { stateAfter: stateAfter.root } : {}),
+    ...(roomBefore && roomBefore.root !== stateBefore?.root ? { roomBefore: roomBefore.root } : {}),
+    ...(roomAfter && roomAfter.root !== stateAfter?.root ? { roomAfter: roomAfter.root } : {}),
     ...(reason === undefined ? {} : { reason }),
+    ...(distributedBy ? { distributedBy } : {}),
     ...(transaction ? { transaction } : {}),
     ...(redactedBy === undefined ? {} : { redactedBy }),
   }
@@ -167,7 +182,7 @@ function eventWrites({ position, stored, event }: EventRecord, previous: EventRe
     put(events, position, stored),
     put(eventPositions, event.eventId, position),
     ...(placed ? [put(timeline, [event.roomId, event.depth, position], event.eventId)] : []),
-    ...(transaction ? [put(transactions, [transaction.userId, transaction.deviceId, transaction.id], event.eventId)] : []),
+    ...(transaction ? [put(transactions, transactionKey(event.roomId, transaction), event.eventId)] : []),
     ...(placed && stored.status === 'accepted' ? relationWrites(event, position) : []),
   ]
 }

@@ -28,6 +28,12 @@ interface ReceiverDeps {
   readonly serverName: ServerName
 }
 
+interface TakeOptions {
+  /** Written in the commit that deals with the event. */
+  readonly done?: Write
+  readonly distributedBy?: 'us'
+}
+
 /** Takes events from other servers into the pipeline. */
 export class RoomReceiver {
   readonly #deps: ReceiverDeps
@@ -98,7 +104,7 @@ export class RoomReceiver {
     const { event } = received
     const isIt = event.eventId === sent.eventId && event.type === 'm.room.member' && event.stateKey === event.sender
     if (!isIt || event.content.membership !== sent.membership) throw badJson('The event is not the membership that the request names')
-    const placed = await this.#take(sent.origin, event)
+    const placed = await this.#take(sent.origin, event, { distributedBy: 'us' })
     if (placed && placed.status !== 'accepted') throw forbidden(placed.reason ?? 'The room does not allow it')
     const record = await store.event(event.eventId)
     if (!record) throw forbidden('The event could not be placed')
@@ -128,7 +134,7 @@ export class RoomReceiver {
     const { logger, storage } = this.#deps
     const before = this.#working.get(event.roomId) ?? Promise.resolve()
     const work = before
-      .then(() => this.#take(origin, event, done))
+      .then(() => this.#take(origin, event, { done }))
       .catch((error: unknown) =>
         logger.log('error', 'a received event could not be dealt with', { eventId: event.eventId, error: String(error) }),
       )
@@ -140,7 +146,7 @@ export class RoomReceiver {
     this.#working.set(event.roomId, work)
   }
 
-  async #take(origin: ServerName, event: RoomEvent, done?: Write): Promise<DraftEvent | undefined> {
+  async #take(origin: ServerName, event: RoomEvent, options: TakeOptions = {}): Promise<DraftEvent | undefined> {
     const { store, gapFiller } = this.#deps
     const room = await store.room(event.roomId)
     if (!room) return undefined
@@ -148,7 +154,7 @@ export class RoomReceiver {
     if (await this.#lacksPrevious(event)) {
       for (const missing of await gapFiller.missingEvents(origin, event, room.rules)) await this.#place(origin, missing, room.rules)
     }
-    return this.#place(origin, event, room.rules, { authEvents, ...(done ? { done } : {}) })
+    return this.#place(origin, event, room.rules, { ...options, authEvents })
   }
 
   /** Judges and places one event; its missing previous events are not looked for any more, the state before it is. */
@@ -156,7 +162,7 @@ export class RoomReceiver {
     origin: ServerName,
     event: RoomEvent,
     rules: RoomVersionRules,
-    prepared: { readonly authEvents?: readonly RoomEvent[]; readonly done?: Write } = {},
+    prepared: TakeOptions & { readonly authEvents?: readonly RoomEvent[] } = {},
   ): Promise<DraftEvent | undefined> {
     const { gapFiller, queue } = this.#deps
     const authEvents = prepared.authEvents ?? (await gapFiller.authEvents(origin, [event], rules))
@@ -173,6 +179,7 @@ export class RoomReceiver {
       }
       return draft.place(event, {
         live: true,
+        ...(prepared.distributedBy ? { distributedBy: prepared.distributedBy } : {}),
         ...(told ? { stateBefore: await snapshotOf(draft, told.state) } : {}),
         ...(rejection === undefined ? {} : { rejection }),
       })

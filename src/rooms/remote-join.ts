@@ -82,7 +82,12 @@ export async function joinThrough(via: ServerName, attempt: Attempt, deps: Remot
     )
     if (!stateBefore.has(stateKeyOf('m.room.create', ''))) throw unknownError(`${via} told us a state without a create event`, 502)
     const rejection = await rejectionByAuthEvents(draft, join)
-    const placed = await draft.place(join, { live: true, stateBefore, ...(rejection === undefined ? {} : { rejection }) })
+    const placed = await draft.place(join, {
+      live: true,
+      distributedBy: 'resident',
+      stateBefore,
+      ...(rejection === undefined ? {} : { rejection }),
+    })
     if (placed.status !== 'accepted') throw forbidden(placed.reason ?? 'The room does not allow it')
   })
 }

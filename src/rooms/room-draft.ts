@@ -23,8 +23,12 @@ export interface DraftEvent {
   readonly status: EventStatus
   readonly stateBefore?: StateTrie
   readonly stateAfter?: StateTrie
+  /** The room's resolved state before and after it was placed. */
+  readonly roomBefore?: StateTrie
+  readonly roomAfter?: StateTrie
   readonly live: boolean
   readonly reason?: string
+  readonly distributedBy?: NonNullable<StoredEvent['distributedBy']>
   readonly transaction?: NonNullable<StoredEvent['transaction']>
 }
 
@@ -36,6 +40,7 @@ export interface Placement {
   readonly stateBefore?: StateTrie
   /** Why its own `auth_events` or its signatures forbid it. */
   readonly rejection?: string
+  readonly distributedBy?: NonNullable<StoredEvent['distributedBy']>
   /** Why it must not be shown though the rules allow it. */
   readonly softFailure?: string
   readonly transaction?: NonNullable<StoredEvent['transaction']>
@@ -168,19 +173,23 @@ export class RoomDraft {
     const { status, reason } = await this.#decide(event, stateBefore, placement)
     const changesState = event.stateKey !== undefined && status !== 'rejected'
     const stateAfter = changesState ? stateBefore.set(stateKeyOf(event.type, event.stateKey ?? ''), event.eventId) : stateBefore
-    const { live, transaction } = placement
+    const { live, transaction, distributedBy } = placement
+    const isNew = live && status === 'accepted'
+    const roomBefore = this.#state
+    await this.#moveBackward(event)
+    if (isNew) await this.#moveForward(event, stateAfter)
     const placed: DraftEvent = {
       event,
       status,
       stateBefore,
       stateAfter,
-      live: live && status === 'accepted',
+      live: isNew,
+      ...(live ? { roomBefore, roomAfter: this.#state } : {}),
       ...(reason === undefined ? {} : { reason }),
       ...(transaction ? { transaction } : {}),
+      ...(distributedBy ? { distributedBy } : {}),
     }
     this.#add(placed)
-    await this.#moveBackward(event)
-    if (placed.live) await this.#moveForward(placed)
     return placed
   }
 
@@ -215,15 +224,12 @@ export class RoomDraft {
     return this.#resolve(await Promise.all(prevEvents.map((eventId) => this.stateAfter(eventId))))
   }
 
-  async #moveForward(placed: DraftEvent): Promise<void> {
-    const referenced = new Set(placed.event.prevEvents)
-    const extremities = new Set([...this.#extremities].filter((eventId) => !referenced.has(eventId)))
-    extremities.add(placed.event.eventId)
-    this.#extremities = extremities
-    this.#state =
-      extremities.size === 1 && placed.stateAfter
-        ? placed.stateAfter
-        : await this.#resolve(await Promise.all([...extremities].map((eventId) => this.stateAfter(eventId))))
+  async #moveForward(event: RoomEvent, stateAfter: StateTrie): Promise<void> {
+    const referenced = new Set(event.prevEvents)
+    const others = [...this.#extremities].filter((eventId) => !referenced.has(eventId))
+    this.#extremities = new Set([...others, event.eventId])
+    const snapshots = await Promise.all(others.map((eventId) => this.stateAfter(eventId)))
+    this.#state = await this.#resolve([...snapshots, stateAfter], event)
   }
 
   async #moveBackward(event: RoomEvent): Promise<void> {
@@ -235,8 +241,13 @@ export class RoomDraft {
     this.#backward = backward
   }
 
-  #resolve(snapshots: readonly StateTrie[]): Promise<StateTrie> {
-    return resolveSnapshots(this.rules, snapshots, (eventIds) => this.find(eventIds))
+  // `deciding` is the event being placed, which is not yet among the draft's own.
+  #resolve(snapshots: readonly StateTrie[], deciding?: RoomEvent): Promise<StateTrie> {
+    return resolveSnapshots(this.rules, snapshots, async (eventIds) => {
+      const found = await this.find(eventIds)
+      if (deciding && eventIds.includes(deciding.eventId)) found.set(deciding.eventId, known(deciding, 'accepted', true))
+      return found
+    })
   }
 
   #add(draftEvent: DraftEvent): void {

@@ -18,6 +18,7 @@ import {
   type StoredRoom,
   stateNodes,
   timeline,
+  transactionKey,
   transactions,
 } from '../storage/tables/rooms.ts'
 import { eventView } from './event-view.ts'
@@ -163,9 +164,12 @@ export class RoomStore implements RoomMembers {
     return loading
   }
 
-  /** The event a device already sent with this transaction id on this path. */
-  async transaction(userId: UserId, deviceId: string, id: string): Promise<EventId | undefined> {
-    return this.#storage.read([transactions], (tx) => tx.get(transactions, [userId, deviceId, id]))
+  /** The event a device already sent to the room with this transaction id. */
+  async transaction(
+    roomId: RoomId,
+    transaction: { readonly userId: UserId; readonly deviceId: string; readonly id: string },
+  ): Promise<EventId | undefined> {
+    return this.#storage.read([transactions], (tx) => tx.get(transactions, transactionKey(roomId, transaction)))
   }
 
   /** Accepted redactions of an event that was not there when they came. */

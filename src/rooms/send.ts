@@ -55,6 +55,6 @@ export class RoomSender {
     const waiting = draft.added.find(
       ({ transaction: other }) => other?.userId === sender && other.deviceId === transaction.deviceId && other.id === transaction.id,
     )
-    return waiting?.event.eventId ?? (await this.#deps.store.transaction(sender, transaction.deviceId, transaction.id))
+    return waiting?.event.eventId ?? (await this.#deps.store.transaction(draft.roomId, { ...transaction, userId: sender }))
   }
 }

@@ -72,7 +72,7 @@ export const rooms = table<RoomId, StoredRoom>('rooms')
 export const stateNodes = table<NodeHash, StateNode>('state_nodes')
 /** [local user id, room id] → membership. */
 export const memberships = table<readonly [UserId, RoomId], StoredMembership>('memberships')
-/** [user id, device id, path] + transaction id → event id. */
+/** {@link transactionKey} → event id. */
 export const transactions = table<readonly [UserId, string, string], EventId>('transactions')
 /** Room alias → room. */
 export const aliases = table<string, { readonly roomId: RoomId; readonly creator: UserId }>('aliases')
@@ -86,6 +86,14 @@ export const stagedPdus = table<readonly [number, number], { readonly origin: Se
 export const pendingRedactions = table<readonly [EventId, EventId], true>('pending_redactions')
 /** [room id, parent event id, relation type, position] → child event id. */
 export const relations = table<readonly [RoomId, EventId, string, number], EventId>('relations')
+
+/** Where a device's transaction is kept: its ids are its own, and count for one room. */
+export function transactionKey(
+  roomId: RoomId,
+  transaction: { readonly userId: UserId; readonly deviceId: string; readonly id: string },
+): readonly [UserId, string, string] {
+  return [transaction.userId, transaction.deviceId, `${roomId} ${transaction.id}`]
+}
 
 export const roomTables = {
   events,
