@@ -14,8 +14,10 @@ export interface ByteStream extends AsyncIterable<Uint8Array | { subarray(): Uin
 /** Body bytes that may be under way to a reader who has not taken them. */
 const windowBytes = 512 * 1024
 const chunkBytes = 32 * 1024
+/** What a body frame costs beside its bytes, so that small ones are bounded too. */
+const frameCost = 64
 /** Heads and ends that may wait to be read: there is one exchange at a time. */
-const maxWaitingFrames = 4 + windowBytes / 1024
+const maxWaitingHeads = 8
 
 /**
  * Frames over a byte stream. Bodies flow no faster than they are read, whatever the transport does: the reader gives credit
@@ -24,6 +26,7 @@ const maxWaitingFrames = 4 + windowBytes / 1024
 export class FrameChannel {
   readonly #stream: ByteStream
   readonly #waiting: Frame[] = []
+  #waitingHeads = 0
   /** Called whenever a frame, credit or the end arrives. */
   #wake: (() => void)[] = []
   #sendable = windowBytes
@@ -48,7 +51,8 @@ export class FrameChannel {
     while (this.#waiting.length === 0 && this.#end === undefined) await this.#change()
     const frame = this.#waiting.shift()
     if (frame === undefined && this.#end?.reason !== undefined) throw this.#end.reason
-    if (frame?.kind === 'body') this.#grant(frame.payload.byteLength)
+    if (frame?.kind === 'body') this.#grant(frame.payload.byteLength + frameCost)
+    else if (frame !== undefined) this.#waitingHeads--
     return frame
   }
 
@@ -61,10 +65,10 @@ export class FrameChannel {
   /** Sends a piece of a body, waiting as long as the reader is behind. */
   async writeBody(bytes: Uint8Array): Promise<void> {
     for (let at = 0; at < bytes.byteLength; ) {
-      while (this.#sendable === 0 && this.#end === undefined) await this.#change()
+      while (this.#sendable <= frameCost && this.#end === undefined) await this.#change()
       if (this.#end !== undefined) throw this.#end.reason ?? new ProtocolError('The stream ended while a body was being sent')
-      const piece = bytes.subarray(at, at + Math.min(chunkBytes, this.#sendable))
-      this.#sendable -= piece.byteLength
+      const piece = bytes.subarray(at, at + Math.min(chunkBytes, this.#sendable - frameCost))
+      this.#sendable -= piece.byteLength + frameCost
       at += piece.byteLength
       if (!this.#stream.send(encodeFrame('body', piece))) await this.#stream.onDrain()
     }
@@ -101,15 +105,16 @@ export class FrameChannel {
       const { buffer, byteOffset } = frame.payload
       this.#sendable = Math.min(windowBytes, this.#sendable + new DataView(buffer, byteOffset).getUint32(0))
     } else {
-      this.#receivable -= frame.kind === 'body' ? frame.payload.byteLength : 0
-      if (this.#receivable < 0 || this.#waiting.length >= maxWaitingFrames) throw new ProtocolError('More was sent than there was credit for')
+      if (frame.kind === 'body') this.#receivable -= frame.payload.byteLength + frameCost
+      else this.#waitingHeads++
+      if (this.#receivable < 0 || this.#waitingHeads > maxWaitingHeads) throw new ProtocolError('More was sent than there was credit for')
       this.#waiting.push(frame)
     }
     this.#notify()
   }
 
-  #grant(bytes: number): void {
-    this.#taken += bytes
+  #grant(cost: number): void {
+    this.#taken += cost
     if (this.#taken < windowBytes / 2 || this.#end !== undefined) return
     const credit = new Uint8Array(4)
     new DataView(credit.buffer).setUint32(0, this.#taken)
