@@ -11,12 +11,16 @@ export interface Table<K extends Key, V> {
   readonly row?: readonly [K, V]
 }
 
-/** A range of keys, both ends included unless `after`/`before` is used. */
-export interface KeyRange<K extends Key> {
+/** Bounds of keys: `from` and `to` are included, `after` and `before` are not. */
+export interface KeyBounds<K extends Key> {
   readonly from?: K
   readonly after?: K
   readonly to?: K
   readonly before?: K
+}
+
+/** What a read of a range asks for. */
+export interface KeyRange<K extends Key> extends KeyBounds<K> {
   /** At most this many rows. */
   readonly limit?: number
   /** Highest key first. */
@@ -37,7 +41,7 @@ export interface ReadTx {
 export type Write =
   | { readonly kind: 'put'; readonly table: string; readonly key: Key; readonly value: unknown }
   | { readonly kind: 'remove'; readonly table: string; readonly key: Key }
-  | { readonly kind: 'remove-range'; readonly table: string; readonly range: KeyRange<Key> }
+  | { readonly kind: 'remove-range'; readonly table: string; readonly range: KeyBounds<Key> }
 
 export type Durability = 'strict' | 'relaxed'
 
@@ -72,7 +76,7 @@ export function remove<K extends Key, V>(from: Table<K, V>, key: K): Write {
   return { kind: 'remove', table: from.name, key }
 }
 
-export function removeRange<K extends Key, V>(from: Table<K, V>, range: KeyRange<K>): Write {
+export function removeRange<K extends Key, V>(from: Table<K, V>, range: KeyBounds<K>): Write {
   return { kind: 'remove-range', table: from.name, range }
 }
 

@@ -1,24 +1,37 @@
-import type { Key, KeyRange, ReadTx, Storage, Table, Write } from '../ports/storage.ts'
+import type { Key, KeyBounds, KeyRange, ReadTx, Storage, Table, Write } from '../ports/storage.ts'
 
 /**
  * Storage in memory: the twin of the IndexedDB adapter, for tests and simulation.
  *
- * Tables are sorted arrays: reads binary-search, appends at the end are cheap, as most writes are.
+ * Tables are sorted arrays: reads binary-search, appends at the end are cheap, as most writes are. A table that is being read
+ * is copied before it is written, so that a read sees one state from beginning to end.
  */
 export class MemoryStorage implements Storage {
   readonly #tables = new Map<string, Rows>()
 
-  async read<T>(_tables: readonly Table<Key, unknown>[], run: (tx: ReadTx) => Promise<T>): Promise<T> {
-    return run({
-      get: async (table, key) => typedValue(table, this.#rows(table.name).get(key)),
-      getMany: async (table, keys) => keys.map((key) => typedValue(table, this.#rows(table.name).get(key))),
-      range: async (table, range) => rowsOf(table, this.#rows(table.name).range(range)),
-    })
+  async read<T>(tables: readonly Table<Key, unknown>[], run: (tx: ReadTx) => Promise<T>): Promise<T> {
+    const snapshot = new Map(tables.map(({ name }) => [name, this.#rows(name)]))
+    const rowsIn = ({ name }: { readonly name: string }): Rows => {
+      const rows = snapshot.get(name)
+      if (!rows) throw new Error(`the table ${name} is not among those that this read names`)
+      return rows
+    }
+    for (const rows of snapshot.values()) rows.readers++
+    try {
+      return await run({
+        get: async (table, key) => typedValue(table, rowsIn(table).get(key)),
+        getMany: async (table, keys) => keys.map((key) => typedValue(table, rowsIn(table).get(key))),
+        range: async (table, range) => rowsOf(table, rowsIn(table).range(range)),
+      })
+    } finally {
+      for (const rows of snapshot.values()) rows.readers--
+    }
   }
 
   async commit(batch: readonly Write[]): Promise<void> {
+    if (!batch.every(isValid)) throw new Error('a batch holds a key that is neither a number, a string nor an array of them')
     for (const write of batch) {
-      const rows = this.#rows(write.table)
+      const rows = this.#writable(write.table)
       if (write.kind === 'put') rows.put(write.key, write.value)
       else if (write.kind === 'remove') rows.remove(write.key)
       else rows.removeRange(write.range)
@@ -26,13 +39,27 @@ export class MemoryStorage implements Storage {
   }
 
   #rows(name: string): Rows {
-    let rows = this.#tables.get(name)
-    if (!rows) {
-      rows = new Rows()
-      this.#tables.set(name, rows)
-    }
+    return this.#tables.get(name) ?? this.#set(name, new Rows([], []))
+  }
+
+  #writable(name: string): Rows {
+    const rows = this.#rows(name)
+    return rows.readers > 0 ? this.#set(name, rows.copy()) : rows
+  }
+
+  #set(name: string, rows: Rows): Rows {
+    this.#tables.set(name, rows)
     return rows
   }
+}
+
+function isValid(write: Write): boolean {
+  return write.kind === 'remove-range' || isKey(write.key)
+}
+
+function isKey(key: unknown): boolean {
+  if (typeof key === 'number') return !Number.isNaN(key)
+  return typeof key === 'string' || (Array.isArray(key) && key.every(isKey))
 }
 
 // The one place where stored values get their declared types back: the table's declaration is the promise.
@@ -45,8 +72,19 @@ function rowsOf<K extends Key, V>(_table: Table<K, V>, rows: readonly (readonly 
 }
 
 class Rows {
-  readonly #keys: Key[] = []
-  readonly #values: unknown[] = []
+  /** Reads under way that must not see a change. */
+  readers = 0
+  readonly #keys: Key[]
+  readonly #values: unknown[]
+
+  constructor(keys: Key[], values: unknown[]) {
+    this.#keys = keys
+    this.#values = values
+  }
+
+  copy(): Rows {
+    return new Rows([...this.#keys], [...this.#values])
+  }
 
   get(key: Key): unknown {
     const at = this.#find(key)
@@ -67,7 +105,7 @@ class Rows {
     if (this.#matches(at, key)) this.#cut(at, at + 1)
   }
 
-  removeRange(range: KeyRange<Key>): void {
+  removeRange(range: KeyBounds<Key>): void {
     const [start, end] = this.#bounds(range)
     if (end > start) this.#cut(start, end)
   }
@@ -90,7 +128,7 @@ class Rows {
     return found !== undefined && compareKeys(found, key) === 0
   }
 
-  #bounds(range: KeyRange<Key>): [number, number] {
+  #bounds(range: KeyBounds<Key>): [number, number] {
     const start = range.from !== undefined ? this.#find(range.from) : range.after !== undefined ? this.#find(range.after, true) : 0
     const end =
       range.to !== undefined ? this.#find(range.to, true) : range.before !== undefined ? this.#find(range.before) : this.#keys.length
