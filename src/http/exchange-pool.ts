@@ -22,24 +22,27 @@ export function createExchangePool(open: (signal: AbortSignal) => Promise<ByteSt
   let closed = false
 
   const turn = async (signal: AbortSignal): Promise<void> => {
-    while (busy >= maxBusy && !signal.aborted) {
-      await new Promise<void>((resolve) => {
-        waiting.add(resolve)
-        const giveUp = (): void => {
-          waiting.delete(resolve)
-          resolve()
-        }
-        signal.addEventListener('abort', giveUp, { once: true })
-      })
-    }
     signal.throwIfAborted()
-    busy++
+    if (busy < maxBusy) {
+      busy++
+      return
+    }
+    await new Promise<void>((resolve, reject) => {
+      waiting.add(resolve)
+      const giveUp = (): void => {
+        if (waiting.delete(resolve)) reject(signal.reason)
+      }
+      signal.addEventListener('abort', giveUp, { once: true })
+    })
   }
 
+  /** Hands the turn to whoever waits longest. */
   const done = (): void => {
-    busy--
     const [next] = waiting
-    if (next === undefined) return
+    if (next === undefined) {
+      busy--
+      return
+    }
     waiting.delete(next)
     next()
   }
@@ -51,7 +54,7 @@ export function createExchangePool(open: (signal: AbortSignal) => Promise<ByteSt
 
   const keep = (channel: FrameChannel): void => {
     if (!channel.isOpen) return
-    if (closed || idle.length >= maxIdle) channel.close()
+    if (closed || idle.length >= Math.max(maxIdle, busy)) channel.close()
     else idle.push(channel)
   }
 
