@@ -2,7 +2,7 @@ const LAYERS = {
   spec: [],
   ports: ['spec'],
   storage: ['spec', 'ports'],
-  streams: ['spec', 'ports'],
+  streams: ['spec', 'ports', 'storage'],
   http: ['spec', 'ports'],
   rooms: ['spec', 'ports', 'storage', 'streams', 'http'],
   users: ['spec', 'ports', 'storage', 'streams', 'http'],

@@ -151,7 +151,7 @@ function recordOf(
   added: DraftEvent,
   at: { readonly position: number; readonly receivedTs: number; readonly redactions: RedactionChange },
 ): EventRecord {
-  const { event, status, stateBefore, stateAfter, roomBefore, roomAfter, live, reason, transaction, distributedBy } = added
+  const { event, status, rank, stateBefore, stateAfter, roomBefore, roomAfter, live, reason, transaction, distributedBy } = added
   const redactedBy = at.redactions.ofDraft.get(event.eventId)
   const stored: StoredEvent = {
     eventId: event.eventId,
@@ -159,6 +159,7 @@ function recordOf(
     version: draft.rules.version,
     pdu: event.pdu,
     status,
+    rank,
     live,
     receivedTs: at.receivedTs,
     ...(stateBefore ? { stateBefore: stateBefore.root } : {}),

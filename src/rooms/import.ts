@@ -26,7 +26,7 @@ export async function rejectionByAuthEvents(draft: RoomDraft, event: RoomEvent):
 export async function addOutliers(draft: RoomDraft, events: readonly RoomEvent[]): Promise<void> {
   const known = await draft.find(events.map(({ eventId }) => eventId))
   const fresh = events.filter(({ eventId }) => !known.has(eventId))
-  for (const event of inAuthOrder(fresh)) draft.addOutlier(event, await rejectionByAuthEvents(draft, event))
+  for (const event of inAuthOrder(fresh)) await draft.addOutlier(event, await rejectionByAuthEvents(draft, event))
 }
 
 /** The snapshot of the state events `eventIds`, all known to the draft; rejected ones have no place in a state. */

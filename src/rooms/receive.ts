@@ -174,7 +174,7 @@ export class RoomReceiver {
       await addOutliers(draft, [...authEvents, ...(told?.events ?? [])])
       const rejection = await rejectionByAuthEvents(draft, event)
       if (lacksPrevious && !told) {
-        draft.addOutlier(event, rejection)
+        await draft.addOutlier(event, rejection)
         return undefined
       }
       return draft.place(event, {

@@ -1,8 +1,16 @@
 import type { EventId } from '../spec/event.ts'
+import type { ResolvableEvent } from '../spec/resolution-events.ts'
 import type { RoomVersionRules } from '../spec/room-version.ts'
 import { resolveState } from '../spec/state-resolution.ts'
 import { StateTrie } from '../spec/state-trie.ts'
-import type { KnownEvent } from './room-draft.ts'
+import type { EventStatus } from '../storage/tables/rooms.ts'
+
+/** An event that is known to a draft: one of its own, or one that is stored. */
+export interface KnownEvent extends ResolvableEvent {
+  readonly status: EventStatus
+  /** Whether it has its place in the graph, with the state at it; outliers have none. */
+  readonly placed: boolean
+}
 
 /** Where state resolution finds events: a draft before the store. */
 type FindEvents = (eventIds: readonly EventId[]) => Promise<ReadonlyMap<EventId, KnownEvent>>

@@ -5,17 +5,8 @@ import { type EventId, type RoomEvent, type RoomId, type StateKey, type StateMap
 import type { RoomVersionRules } from '../spec/room-version.ts'
 import { StateTrie } from '../spec/state-trie.ts'
 import type { EventStatus, StoredEvent } from '../storage/tables/rooms.ts'
-import { resolveSnapshots } from './resolve.ts'
+import { type KnownEvent, resolveSnapshots } from './resolve.ts'
 import type { Room, RoomStore } from './room-store.ts'
-
-/** An event that is known to a draft: one of its own, or one that is stored. */
-export interface KnownEvent {
-  readonly event: RoomEvent
-  readonly rejected: boolean
-  readonly status: EventStatus
-  /** Whether it has its place in the graph, with the state at it; outliers have none. */
-  readonly placed: boolean
-}
 
 /** An event decided, and not yet stored. */
 export interface DraftEvent {
@@ -23,6 +14,8 @@ export interface DraftEvent {
   readonly status: EventStatus
   readonly stateBefore?: StateTrie
   readonly stateAfter?: StateTrie
+  /** One more than the greatest of its auth events' ranks. */
+  readonly rank: number
   /** The room's resolved state before and after it was placed. */
   readonly roomBefore?: StateTrie
   readonly roomAfter?: StateTrie
@@ -136,11 +129,11 @@ export class RoomDraft {
     const elsewhere: EventId[] = []
     for (const eventId of eventIds) {
       const own = this.#byId.get(eventId)
-      if (own) found.set(eventId, known(own.event, own.status, own.stateAfter !== undefined))
+      if (own) found.set(eventId, known(own, own.stateAfter !== undefined))
       else elsewhere.push(eventId)
     }
     for (const [eventId, { event, stored }] of await this.#store.events(elsewhere)) {
-      if (event.roomId === this.roomId) found.set(eventId, known(event, stored.status, stored.stateAfter !== undefined))
+      if (event.roomId === this.roomId) found.set(eventId, known({ ...stored, event }, stored.stateAfter !== undefined))
     }
     return found
   }
@@ -177,10 +170,12 @@ export class RoomDraft {
     const isNew = live && status === 'accepted'
     const roomBefore = this.#state
     await this.#moveBackward(event)
-    if (isNew) await this.#moveForward(event, stateAfter)
+    const rank = await this.#rank(event)
+    if (isNew) await this.#moveForward({ event, rank, status }, stateAfter)
     const placed: DraftEvent = {
       event,
       status,
+      rank,
       stateBefore,
       stateAfter,
       live: isNew,
@@ -194,8 +189,14 @@ export class RoomDraft {
   }
 
   /** Keeps an event without a place in the graph: part of a state or an auth chain that another server gave. */
-  addOutlier(event: RoomEvent, rejection?: string): void {
-    this.#add({ event, live: false, ...(rejection === undefined ? { status: 'outlier' } : { status: 'rejected', reason: rejection }) })
+  async addOutlier(event: RoomEvent, rejection?: string): Promise<void> {
+    const rank = await this.#rank(event)
+    this.#add({
+      event,
+      rank,
+      live: false,
+      ...(rejection === undefined ? { status: 'outlier' } : { status: 'rejected', reason: rejection }),
+    })
   }
 
   /** The snapshot after a placed event. */
@@ -224,12 +225,18 @@ export class RoomDraft {
     return this.#resolve(await Promise.all(prevEvents.map((eventId) => this.stateAfter(eventId))))
   }
 
-  async #moveForward(event: RoomEvent, stateAfter: StateTrie): Promise<void> {
+  async #moveForward(deciding: Judged, stateAfter: StateTrie): Promise<void> {
+    const { event } = deciding
     const referenced = new Set(event.prevEvents)
     const others = [...this.#extremities].filter((eventId) => !referenced.has(eventId))
     this.#extremities = new Set([...others, event.eventId])
     const snapshots = await Promise.all(others.map((eventId) => this.stateAfter(eventId)))
-    this.#state = await this.#resolve([...snapshots, stateAfter], event)
+    this.#state = await this.#resolve([...snapshots, stateAfter], deciding)
+  }
+
+  async #rank(event: RoomEvent): Promise<number> {
+    const cited = await this.find(event.authEvents)
+    return 1 + Math.max(0, ...[...cited.values()].map(({ rank }) => rank))
   }
 
   async #moveBackward(event: RoomEvent): Promise<void> {
@@ -242,10 +249,10 @@ export class RoomDraft {
   }
 
   // `deciding` is the event being placed, which is not yet among the draft's own.
-  #resolve(snapshots: readonly StateTrie[], deciding?: RoomEvent): Promise<StateTrie> {
+  #resolve(snapshots: readonly StateTrie[], deciding?: Judged): Promise<StateTrie> {
     return resolveSnapshots(this.rules, snapshots, async (eventIds) => {
       const found = await this.find(eventIds)
-      if (deciding && eventIds.includes(deciding.eventId)) found.set(deciding.eventId, known(deciding, 'accepted', true))
+      if (deciding && eventIds.includes(deciding.event.eventId)) found.set(deciding.event.eventId, known(deciding, true))
       return found
     })
   }
@@ -256,6 +263,8 @@ export class RoomDraft {
   }
 }
 
-function known(event: RoomEvent, status: EventStatus, placed: boolean): KnownEvent {
-  return { event, status, placed, rejected: status === 'rejected' }
+type Judged = Pick<DraftEvent, 'event' | 'rank' | 'status'>
+
+function known({ event, rank, status }: Judged, placed: boolean): KnownEvent {
+  return { event, rank, status, placed, rejected: status === 'rejected' }
 }

@@ -1,11 +1,6 @@
+import type { Edu } from '../spec/edu.ts'
 import type { ServerName } from '../spec/event.ts'
 import type { JsonObject } from '../spec/json.ts'
-
-/** An ephemeral data unit (Server-Server API, "EDUs"). */
-export interface Edu {
-  readonly edu_type: string
-  readonly content: JsonObject
-}
 
 /**
  * Sends EDUs that may be lost (typing, receipts, presence): kept in memory, newest wins for one `key`.

@@ -1,7 +1,7 @@
 import { table } from '../../ports/storage.ts'
 import type { EventId, ServerName } from '../../spec/event.ts'
 import type { JsonObject } from '../../spec/json.ts'
-import type { Edu } from '../../streams/edu.ts'
+import type { Edu } from '../../spec/edu.ts'
 
 /** Where sending to a server stands: everything up to `position` was acknowledged by it. */
 export interface StoredDestination {

@@ -13,6 +13,8 @@ export interface StoredEvent {
   readonly version: string
   readonly pdu: Pdu
   readonly status: EventStatus
+  /** Greater than the rank of each of its auth events: an order that no sender can choose. */
+  readonly rank: number
   /** Snapshot before the event; absent for an outlier, whose state is not known. */
   readonly stateBefore?: NodeHash
   /** Snapshot after the event: the same as before unless it is an accepted state event. */
