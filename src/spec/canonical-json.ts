@@ -12,29 +12,45 @@ const surrogateOrAbove = /[\ud800-\uffff]/
  * What canonical JSON cannot hold (floats, lone surrogates) comes out as `JSON.stringify` writes it: see {@link isStrictJson}.
  */
 export function canonicalJson(value: JsonValue): string {
-  if (typeof value === 'string') return JSON.stringify(value)
-  if (typeof value !== 'object') return String(value)
-  if (value === null) return 'null'
-  return Array.isArray(value) ? canonicalArray(value) : canonicalJsonWithout(value, noKeys)
+  // The engine's own writer is twice as fast as ours, and right for all but keys that are surrogates or array indices.
+  if (isSorted(value)) return JSON.stringify(value)
+  const sorted = sortedCopy(value)
+  return isSorted(sorted) ? JSON.stringify(sorted) : write(value)
 }
-
-const noKeys: ReadonlySet<string> = new Set()
 
 /** Like {@link canonicalJson} of a copy of `object` that lacks the top-level keys in `omitted`. */
 export function canonicalJsonWithout(object: JsonObject, omitted: ReadonlySet<string>): string {
-  let text = '{'
-  for (const key of sortedKeys(object)) {
-    const value = object[key]
-    if (value === undefined || omitted.has(key)) continue
-    text += `${text.length > 1 ? ',' : ''}${JSON.stringify(key)}:${canonicalJson(value)}`
-  }
-  return `${text}}`
+  return canonicalJson(Object.fromEntries(Object.entries(object).filter(([key]) => !omitted.has(key))))
 }
 
-function canonicalArray(array: JsonValue[]): string {
-  let text = '['
-  for (const value of array) text += `${text.length > 1 ? ',' : ''}${canonicalJson(value)}`
-  return `${text}]`
+function isSorted(value: JsonValue): boolean {
+  if (typeof value !== 'object' || value === null) return true
+  if (Array.isArray(value)) return value.every(isSorted)
+  let previous = ''
+  for (const key of Object.keys(value)) {
+    if (previous > key || surrogateOrAbove.test(key) || !isSorted(value[key] ?? null)) return false
+    previous = key
+  }
+  return true
+}
+
+function sortedCopy(value: JsonValue): JsonValue {
+  if (Array.isArray(value)) return value.map(sortedCopy)
+  if (!isObject(value)) return value
+  const copy: JsonObject = {}
+  for (const key of Object.keys(value).sort()) {
+    const child = sortedCopy(value[key] ?? null)
+    if (key === '__proto__') Object.defineProperty(copy, key, { value: child, enumerable: true })
+    else copy[key] = child
+  }
+  return copy
+}
+
+function write(value: JsonValue): string {
+  if (Array.isArray(value)) return `[${value.map(write).join(',')}]`
+  if (!isObject(value)) return JSON.stringify(value)
+  const members = sortedKeys(value).map((key) => `${JSON.stringify(key)}:${write(value[key] ?? null)}`)
+  return `{${members.join(',')}}`
 }
 
 function sortedKeys(object: JsonObject): string[] {
@@ -81,6 +97,11 @@ export function utf8Length(text: string): number {
     }
   }
   return length
+}
+
+/** Whether `text` takes at most `bound` bytes as UTF-8; counts them only where that is in doubt. */
+export function fitsUtf8(text: string, bound: number): boolean {
+  return text.length * 3 <= bound || (text.length <= bound && utf8Length(text) <= bound)
 }
 
 function isLowSurrogate(unit: number): boolean {

@@ -1,4 +1,4 @@
-import { utf8Length } from './canonical-json.ts'
+import { fitsUtf8 } from './canonical-json.ts'
 import type { EventId, RoomId, ServerName, UserId } from './event.ts'
 import type { RoomVersionRules } from './room-version.ts'
 import { isServerName } from './server-name.ts'
@@ -19,7 +19,7 @@ const standardHash = /^[A-Za-z0-9+/]{43}$/
 
 /** Whether `text` takes at most `bytes` bytes of UTF-8, and is Unicode at all. */
 export function fitsBytes(text: string, bytes: number = maxIdentifierBytes): boolean {
-  return text.length <= bytes && text.isWellFormed() && utf8Length(text) <= bytes
+  return text.isWellFormed() && fitsUtf8(text, bytes)
 }
 
 /**

@@ -2,21 +2,38 @@ import type { Pdu } from './event.ts'
 import { isObject, type JsonObject, type JsonValue } from './json.ts'
 import type { RedactionRules, RoomVersionRules } from './room-version.ts'
 
+/** In alphabetical order, as they are hashed. */
 const keptKeys = [
+  'auth_events',
+  'content',
+  'depth',
   'event_id',
-  'type',
+  'hashes',
+  'origin_server_ts',
+  'prev_events',
   'room_id',
   'sender',
-  'state_key',
-  'content',
-  'hashes',
   'signatures',
-  'depth',
-  'prev_events',
-  'auth_events',
-  'origin_server_ts',
+  'state_key',
+  'type',
 ]
-const keptKeysUntilV10 = [...keptKeys, 'origin', 'membership', 'prev_state']
+const keptKeysUntilV10 = [
+  'auth_events',
+  'content',
+  'depth',
+  'event_id',
+  'hashes',
+  'membership',
+  'origin',
+  'origin_server_ts',
+  'prev_events',
+  'prev_state',
+  'room_id',
+  'sender',
+  'signatures',
+  'state_key',
+  'type',
+]
 
 const levelKeys = ['ban', 'events', 'events_default', 'kick', 'redact', 'state_default', 'users', 'users_default']
 

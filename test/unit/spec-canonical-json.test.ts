@@ -65,6 +65,7 @@ describe('canonical JSON', () => {
   test('keeps keys that JavaScript lends to every object', () => {
     const text = '{"__proto__":{"a":1},"constructor":"x","hasOwnProperty":null,"toString":[]}'
     expect(canonicalJson(parse(text))).toBe(text)
+    expect(canonicalJson(parse('{"z":[{"b":1,"__proto__":{"y":1,"x":2}}]}'))).toBe('{"z":[{"__proto__":{"x":2,"y":1},"b":1}]}')
   })
 
   test('escapes control characters in their shortest form and nothing else', () => {
