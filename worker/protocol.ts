@@ -41,13 +41,15 @@ export interface BridgeResponse {
 export interface BridgeHello {
   readonly type: 'hello'
   readonly worker: string
+  /** Of its leadership: a later leader has a higher one. */
+  readonly epoch: number
 }
 
 export type ToHomeserver = BridgeRequest | BridgeAbort
 export type FromHomeserver = BridgeHello | BridgeResponse
 
-/** Page or tab host → service worker. `port` carries one to the homeserver worker named. */
-export type ToServiceWorker = { readonly type: 'claim' } | { readonly type: 'port'; readonly worker: string }
+/** Page or tab host → service worker: take this page under control; here is a port to my homeserver worker. */
+export type ToServiceWorker = { readonly type: 'claim' } | { readonly type: 'port' }
 
 /** Service worker → tab hosts: whoever leads, send a port. */
 export interface PortWanted {

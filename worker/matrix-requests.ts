@@ -1,0 +1,74 @@
+import type { BridgeLink } from './bridge-link.ts'
+import type { BridgeLinks } from './bridge-links.ts'
+import { wholeOrStream } from './port-body.ts'
+import type { BridgeResponse } from './protocol.ts'
+
+const leaderWithinMs = 15_000
+const repeatWithinMs = 30_000
+const ownPaths = /^\/(_matrix|_yurt|\.well-known\/matrix)\/|^\/_synapse\/admin\/v1\/register$/
+/** Pages that a client opens for its user to authenticate (Client-Server API, "Fallback"). */
+const authorisationPages = /^\/_matrix\/(client\/[^/]+\/auth\/[^/]+\/fallback\/web|static\/client\/)/
+const mediaPaths = /^\/_matrix\/client\/v1\/media\//
+const mediaDestinations: readonly string[] = ['image', 'video', 'audio']
+
+/** Whether the homeserver answers this path of its origin. */
+export function isHomeserverPath(path: string): boolean {
+  return ownPaths.test(path)
+}
+
+/**
+ * Answers a request of a page from the leader's homeserver worker. If that dies, the request is put to the next leader; it
+ * never hangs: without a leader the answer is a 503.
+ */
+export async function answerFromHomeserver({ request, clientId }: FetchEvent, links: BridgeLinks): Promise<Response> {
+  const { pathname } = new URL(request.url)
+  const media = mediaDestinations.includes(request.destination) && request.method === 'GET' && mediaPaths.test(pathname)
+  if (!media && !isPlainFetch(request, pathname)) return refused()
+  const outgoing = {
+    method: request.method,
+    url: request.url,
+    headers: [...request.headers],
+    body: await bodyOf(request),
+    clientId,
+    vouched: media,
+    requestId: ['GET', 'HEAD', 'OPTIONS'].includes(request.method) ? undefined : crypto.randomUUID(),
+  }
+  let deadline: number | undefined
+  for (;;) {
+    const link = await links.find(deadline ?? Date.now() + leaderWithinMs)
+    if (!link) return unavailable('No tab of this homeserver answers')
+    const outcome = await link.exchange({ ...outgoing, repeated: deadline !== undefined }, request.signal)
+    if (outcome !== 'lost') return responseOf(outcome, link)
+    if (outgoing.body instanceof ReadableStream) return unavailable('The homeserver stopped while it took the upload')
+    deadline ??= Date.now() + repeatWithinMs
+    if (Date.now() > deadline) return unavailable('The homeserver stops again and again')
+  }
+}
+
+/** Scripts, frames, objects and navigations have no business with an API whose answers others wrote. */
+function isPlainFetch({ destination, mode }: Request, pathname: string): boolean {
+  return authorisationPages.test(pathname) || (destination === '' && mode !== 'navigate')
+}
+
+async function bodyOf(request: Request) {
+  if (request.method === 'GET' || request.method === 'HEAD') return undefined
+  // Firefox has no `body` on requests.
+  return 'body' in request ? wholeOrStream(request.body) : new Uint8Array(await new Response(request).arrayBuffer())
+}
+
+function responseOf({ status, headers, body }: BridgeResponse, link: BridgeLink): Response {
+  const content = body instanceof ReadableStream ? body.pipeThrough(new TransformStream(), { signal: link.ended }) : body
+  return new Response(content ?? null, { status, headers: headers.map(([name, value]): [string, string] => [name, value]) })
+}
+
+function refused(): Response {
+  return matrixError(403, 'M_FORBIDDEN', 'This is an API: it is not shown as a page, a script or a frame')
+}
+
+function unavailable(error: string): Response {
+  return matrixError(503, 'M_UNKNOWN', error)
+}
+
+function matrixError(status: number, errcode: string, error: string): Response {
+  return Response.json({ errcode, error }, { status, headers: { 'access-control-allow-origin': '*' } })
+}
