@@ -1,0 +1,290 @@
+import type { Clock } from '../ports/clock.ts'
+import type { Storage } from '../ports/storage.ts'
+import type { RoomStore } from '../rooms/room-store.ts'
+import { invalidParam } from '../spec/errors.ts'
+import type { RoomId, UserId } from '../spec/event.ts'
+import type { JsonObject } from '../spec/json.ts'
+import type { StoredMembership } from '../storage/tables/rooms.ts'
+import type { Position, Stream } from '../streams/stream.ts'
+import { waitPast } from '../streams/wait.ts'
+import { filterSchema } from '../users/filters.ts'
+import { Aggregations } from './aggregations.ts'
+import { ClientEvents } from './client-event.ts'
+import { type DeviceListChanges, DeviceListTracker } from './device-list-changes.ts'
+import { checkFilter, parseFilter } from './event-filter.ts'
+import { JoinedRooms, type RoomSectionDeps } from './joined-rooms.ts'
+import { LazyMembers } from './lazy-members.ts'
+import { MemberLists } from './member-lists.ts'
+import { LeftRooms, strippedStateFor } from './other-rooms.ts'
+import { Relations } from './relations.ts'
+import { RoomLog } from './room-log.ts'
+import { SharedRooms } from './shared-rooms.ts'
+import type { PresenceState, SyncSources } from './sources.ts'
+import { compileSyncFilter, type SyncFilter } from './sync-filter.ts'
+import type { SyncPass } from './sync-request.ts'
+import { type RoomNews, readNews } from './timeline.ts'
+import type { SyncToken, Tokens } from './token.ts'
+import { UnreadCounts } from './unread.ts'
+
+/** A `GET /sync` as a device asks it. */
+export interface SyncRequest {
+  readonly userId: UserId
+  readonly deviceId: string
+  readonly since?: string
+  /** A filter's id, or its JSON. */
+  readonly filter?: string
+  readonly fullState: boolean
+  readonly stateAfter: boolean
+  readonly timeoutMs: number
+  readonly setPresence?: PresenceState
+  readonly signal: AbortSignal
+}
+
+export interface SyncDeps {
+  readonly storage: Storage
+  readonly stream: Stream
+  readonly clock: Clock
+  readonly store: RoomStore
+  readonly tokens: Tokens
+  readonly sources: SyncSources
+}
+
+/** A request with its token and its filter read, and the span it is asked about. */
+type PassRequest = Omit<SyncRequest, 'since' | 'filter'> & Pick<SyncPass, 'since' | 'upTo' | 'filter'>
+
+type Memberships = ReadonlyMap<RoomId, StoredMembership>
+
+/** What a pass over the news found, and the token that goes on from it. */
+interface Outcome {
+  readonly isEmpty: boolean
+  readonly response: JsonObject
+}
+
+/** The longest a client waits; it asks again at once. */
+const longestWaitMs = 30_000
+const toDeviceLimit = 100
+const settleMs = 5_000
+
+/** Answers `GET /sync` (Client-Server API, "Syncing"). */
+export class Sync {
+  readonly #deps: SyncDeps
+  readonly #log: RoomLog
+  readonly #lazyMembers = new LazyMembers()
+  readonly #deviceLists: DeviceListTracker
+  readonly #joined: JoinedRooms
+  readonly #left: LeftRooms
+
+  constructor(deps: SyncDeps) {
+    this.#deps = deps
+    const { storage, stream, clock, store, tokens, sources } = deps
+    this.#log = new RoomLog(store, stream.current)
+    const events = new ClientEvents(store, clock)
+    const relations = new Relations(storage, store)
+    const members = new MemberLists(store)
+    const unread = new UnreadCounts({ store, log: this.#log, members, relations, sources })
+    const sections: RoomSectionDeps = {
+      store,
+      events,
+      aggregations: new Aggregations(events, relations),
+      members,
+      unread,
+      tokens,
+      sources,
+    }
+    this.#joined = new JoinedRooms(sections)
+    this.#left = new LeftRooms(sections)
+    this.#deviceLists = new DeviceListTracker({ store, members, sources })
+  }
+
+  /**
+   * The response, at once if there is anything to say, else as soon as there is, at the latest after `timeoutMs` (30 s at
+   * most). Throws `M_INVALID_PARAM` for a token or a filter that is none of ours.
+   */
+  async sync(request: SyncRequest): Promise<JsonObject> {
+    const { stream, clock, tokens, sources } = this.#deps
+    const { userId, deviceId } = request
+    const token = request.since === undefined ? undefined : tokens.parseSync(request.since)
+    const filter = await this.#filter(userId, request.filter)
+    // Presence is a courtesy: a sync does not wait for it, nor fail with it.
+    void sources.presence.online(userId, request.setPresence).catch(() => undefined)
+    if (token) await sources.toDevice.acknowledge(userId, deviceId, token.toDevice ?? token.position)
+    const deadline = clock.now() + Math.min(request.timeoutMs, longestWaitMs)
+    for (let since = token?.position; ; ) {
+      const at = await this.#now(userId)
+      const outcome = await this.#pass({ ...request, token, since, ...at, filter })
+      const remainingMs = deadline - clock.now()
+      if (!outcome.isEmpty || since === undefined || request.fullState || remainingMs <= 0 || request.signal.aborted)
+        return outcome.response
+      since = at.upTo
+      await waitPast(stream, at.upTo, { clock, timeoutMs: remainingMs, signal: request.signal })
+    }
+  }
+
+  /** `device_lists` between two sync tokens, for `GET /keys/changes`. Throws `M_INVALID_PARAM`. */
+  async deviceListsBetween(userId: UserId, from: string, to: string): Promise<DeviceListChanges> {
+    const since = this.#deps.tokens.parseSync(from).position
+    const upTo = this.#deps.tokens.parseSync(to).position
+    if (since > upTo) throw invalidParam('from comes after to')
+    const memberships = await this.#deps.store.memberships(userId)
+    const news = await this.#news(memberships, since, { upTo, filter: compileSyncFilter({}) })
+    return this.#deviceLists.changes({ userId, since, upTo, memberships, news })
+  }
+
+  async #filter(userId: UserId, filter: string | undefined): Promise<SyncFilter> {
+    if (filter === undefined) return compileSyncFilter({})
+    if (filter.startsWith('{')) return compileSyncFilter(parseFilter(filterSchema, filter))
+    const stored = await this.#deps.sources.filters.get(userId, filter)
+    if (!stored) throw invalidParam('No such filter')
+    return compileSyncFilter(checkFilter(filterSchema, stored))
+  }
+
+  /** The newest position, and the user's memberships at it: they must not be ahead of what the log shows. */
+  async #now(userId: UserId): Promise<{ upTo: Position; memberships: Memberships }> {
+    const { stream, store, clock } = this.#deps
+    for (;;) {
+      const upTo = stream.current
+      const memberships = await store.memberships(userId)
+      const isSettled = memberships.values().every(({ position }) => position <= upTo)
+      if (isSettled) return { upTo, memberships }
+      await waitPast(stream, upTo, { clock, timeoutMs: settleMs })
+    }
+  }
+
+  async #pass(request: PassRequest & { readonly token: SyncToken | undefined; readonly memberships: Memberships }): Promise<Outcome> {
+    const { sources, tokens } = this.#deps
+    const { userId, deviceId, since, upTo, memberships, token } = request
+    const pass = await this.#open(request)
+    const news = since === undefined ? new Map<RoomId, RoomNews>() : await this.#news(memberships, since, pass)
+    const [rooms, presence, toDevice, deviceLists, counts, fallbackTypes] = await Promise.all([
+      this.#rooms(pass, memberships, news),
+      this.#presence(pass, memberships, news),
+      sources.toDevice.pending(userId, deviceId, { since: token?.toDevice ?? token?.position ?? 0, upTo, limit: toDeviceLimit }),
+      since === undefined ? undefined : this.#deviceLists.changes({ userId, since, upTo, memberships, news }),
+      sources.oneTimeKeys.counts(userId, deviceId),
+      sources.oneTimeKeys.unusedFallbackTypes(userId, deviceId),
+    ])
+    const accountData = (pass.accountData.get('') ?? [])
+      .map(({ type, content }) => ({ type, content }))
+      .filter((event) => pass.filter.accountData(event))
+    const nextBatch = tokens.sync({ position: upTo, ...(toDevice.through < upTo ? { toDevice: toDevice.through } : {}) })
+    const content = {
+      ...(Object.keys(rooms).length > 0 ? { rooms } : {}),
+      ...(presence.length > 0 ? { presence: { events: presence } } : {}),
+      ...(accountData.length > 0 ? { account_data: { events: accountData } } : {}),
+      ...(toDevice.events.length > 0 ? { to_device: { events: [...toDevice.events] } } : {}),
+      ...deviceListsJson(deviceLists),
+    }
+    const keysChanged = since !== undefined && sources.oneTimeKeys.changedAfter(userId, deviceId, since)
+    return {
+      isEmpty: Object.keys(content).length === 0 && !keysChanged,
+      response: {
+        next_batch: nextBatch,
+        ...content,
+        device_one_time_keys_count: counts,
+        device_unused_fallback_key_types: fallbackTypes,
+      },
+    }
+  }
+
+  async #open(request: PassRequest): Promise<SyncPass> {
+    const { accountData, receipts, typing } = this.#deps.sources
+    const { userId, deviceId, since, upTo, filter, fullState, stateAfter } = request
+    const [changes, ignored, moved] = await Promise.all([
+      since === undefined ? accountData.all(userId) : accountData.changedSince(userId, since, upTo),
+      accountData.ignoredUsers(userId),
+      since === undefined ? [] : receipts.changedSince(since, upTo),
+    ])
+    return {
+      userId,
+      deviceId,
+      since,
+      upTo,
+      filter,
+      fullState,
+      stateAfter,
+      ignored,
+      deviceMembers: this.#lazyMembers.of({ userId, deviceId }, since),
+      accountData: Map.groupBy(changes, ({ roomId }) => roomId),
+      receipts: Map.groupBy(
+        moved.filter(({ type, userId: reader }) => type !== 'm.read.private' || reader === userId),
+        ({ roomId }) => roomId,
+      ),
+      typing: new Set(since === undefined ? [] : typing.changedSince(since, upTo)),
+    }
+  }
+
+  #news(
+    memberships: Memberships,
+    since: Position,
+    { upTo, filter }: { readonly upTo: Position; readonly filter: SyncFilter },
+  ): Promise<Map<RoomId, RoomNews>> {
+    const wanted = (roomId: RoomId) => {
+      const known = memberships.get(roomId)
+      return known !== undefined && (known.membership === 'join' || (hasLeft(known) && known.position > since))
+    }
+    return readNews(this.#log, { since, upTo, wanted }, { passes: filter.timeline, limit: filter.timelineLimit })
+  }
+
+  async #rooms(pass: SyncPass, memberships: Memberships, news: ReadonlyMap<RoomId, RoomNews>): Promise<JsonObject> {
+    const sections = { join: new Map<RoomId, JsonObject>(), leave: new Map(), invite: new Map(), knock: new Map() }
+    await Promise.all(
+      Array.from(memberships, async ([roomId, membership]) => {
+        if (!pass.filter.room(roomId) || !this.#concerns(pass, roomId, { membership, news })) return
+        if (membership.membership === 'join') {
+          const room = await this.#deps.store.room(roomId)
+          const written = room && (await this.#joined.write(pass, { room, membership, news: news.get(roomId) }))
+          if (written) sections.join.set(roomId, written)
+        } else if (hasLeft(membership)) {
+          sections.leave.set(roomId, await this.#left.write(pass, { roomId, membership, news: news.get(roomId) }))
+        } else {
+          const events = await strippedStateFor(this.#deps.store, pass.userId, { roomId, membership })
+          if (membership.membership === 'knock') sections.knock.set(roomId, { knock_state: { events } })
+          else if (!pass.ignored.has(membership.sender)) sections.invite.set(roomId, { invite_state: { events } })
+        }
+      }),
+    )
+    return Object.fromEntries(
+      Object.entries(sections)
+        .filter(([, rooms]) => rooms.size > 0)
+        .map(([name, rooms]) => [name, Object.fromEntries(rooms)]),
+    )
+  }
+
+  /** Whether a room may have anything to say: looked at for every room of the user, so it must be cheap. */
+  #concerns(
+    pass: SyncPass,
+    roomId: RoomId,
+    { membership, news }: { readonly membership: StoredMembership; readonly news: ReadonlyMap<RoomId, RoomNews> },
+  ): boolean {
+    const { since } = pass
+    if (since === undefined) return !hasLeft(membership) || (pass.filter.includeLeave && !membership.forgotten)
+    if (membership.position > since) return true
+    if (membership.membership !== 'join') return false
+    return pass.fullState || news.has(roomId) || pass.typing.has(roomId) || pass.receipts.has(roomId) || pass.accountData.has(roomId)
+  }
+
+  async #presence(pass: SyncPass, memberships: Memberships, news: ReadonlyMap<RoomId, RoomNews>): Promise<JsonObject[]> {
+    const { presence } = this.#deps.sources
+    const { userId, since, upTo } = pass
+    const moves = since === undefined ? undefined : await this.#deviceLists.moves({ userId, since, upTo, memberships, news })
+    const changed = new Set(presence.changedSince(since ?? 0, upTo))
+    const isOwn = changed.delete(userId)
+    const joinedRooms = [...memberships].filter(([, { membership }]) => membership === 'join').map(([roomId]) => roomId)
+    const sharing = changed.size === 0 ? [] : await (await SharedRooms.of(this.#deps.store, joinedRooms)).among(changed)
+    const users = new Set([...(isOwn ? [userId] : []), ...sharing, ...(moves?.joined ?? [])])
+    return [...users]
+      .filter((other) => !pass.ignored.has(other))
+      .map((other) => presence.event(other))
+      .filter((event) => event !== undefined)
+      .filter((event) => pass.filter.presence({ type: 'm.presence', sender: String(event.sender), content: {} }))
+  }
+}
+
+function hasLeft({ membership }: StoredMembership): boolean {
+  return membership === 'leave' || membership === 'ban'
+}
+
+function deviceListsJson(changes: DeviceListChanges | undefined): JsonObject {
+  if (!changes || changes.changed.length + changes.left.length === 0) return {}
+  return { device_lists: { changed: [...changes.changed], left: [...changes.left] } }
+}

@@ -1,0 +1,174 @@
+import type { EventRecord, Room, RoomStore } from '../rooms/room-store.ts'
+import type { RoomId, UserId } from '../spec/event.ts'
+import type { JsonObject } from '../spec/json.ts'
+import { powerLevelsOf } from '../spec/power-levels.ts'
+import { evaluatePushRules, type PushContext } from '../spec/push-rules.ts'
+import { Lru } from '../storage/lru.ts'
+import type { Position } from '../streams/stream.ts'
+import type { MemberLists } from './member-lists.ts'
+import type { Relations } from './relations.ts'
+import type { RoomLog } from './room-log.ts'
+import type { ReceiptEntry, SyncSources } from './sources.ts'
+import { countOf } from './summary.ts'
+
+/** Unread notifications of a room or a thread. */
+interface Count {
+  readonly notifications: number
+  readonly highlights: number
+}
+
+/** Counts by thread; the key `main` is what is in no thread. */
+type Counts = ReadonlyMap<string, Count>
+
+interface Known {
+  readonly upTo: Position
+  /** What the counts depend on beside the events: the receipts, and the stay in the room. */
+  readonly basis: string
+  readonly counts: Counts
+}
+
+interface When {
+  readonly upTo: Position
+  readonly joinedAt: Position
+}
+
+interface UnreadDeps {
+  readonly store: RoomStore
+  readonly log: RoomLog
+  readonly members: MemberLists
+  readonly relations: Relations
+  readonly sources: Pick<SyncSources, 'pushRules' | 'receipts' | 'accountData'>
+}
+
+/** How many of a room's newest events are looked at for what is unread. */
+const scanLimit = 1000
+const pageSize = 100
+const none: Count = { notifications: 0, highlights: 0 }
+
+/**
+ * Counts unread notifications by evaluating push rules since the user's receipts (Client-Server API, "Receiving
+ * notifications"). Kept in memory, and brought up to date at the cost of what is new.
+ */
+export class UnreadCounts {
+  readonly #deps: UnreadDeps
+  readonly #known = new Lru<string, Known>(5000)
+
+  constructor(deps: UnreadDeps) {
+    this.#deps = deps
+  }
+
+  /** The fields of a joined room in `/sync`, for a stay that began at `joinedAt`. */
+  async fields(userId: UserId, room: Room, at: When & { readonly byThread: boolean }): Promise<JsonObject> {
+    const counts = await this.#counts(userId, room, at)
+    const main = counts.get('main') ?? none
+    if (!at.byThread) return { unread_notifications: countJson([...counts.values()].reduce(sum, none)) }
+    const threads = [...counts].filter(([thread, { notifications, highlights }]) => thread !== 'main' && notifications + highlights > 0)
+    return {
+      unread_notifications: countJson(main),
+      ...(threads.length === 0
+        ? {}
+        : { unread_thread_notifications: Object.fromEntries(threads.map(([id, count]) => [id, countJson(count)])) }),
+    }
+  }
+
+  async #counts(userId: UserId, room: Room, at: When): Promise<Counts> {
+    const receipts = await this.#deps.sources.receipts.ofUser(room.roomId, userId)
+    const basis = JSON.stringify([at.joinedAt, receipts.map(({ type, threadId, eventId }) => [type, threadId ?? '', eventId]).sort()])
+    const key = JSON.stringify([userId, room.roomId])
+    const known = this.#known.get(key)
+    if (known?.basis === basis && known.upTo === at.upTo) return known.counts
+    const fresh = known?.basis === basis && known.upTo < at.upTo ? await this.#deps.log.ofRoom(room.roomId, known.upTo, at.upTo) : undefined
+    // A redaction may take back what was counted.
+    const counts =
+      known && fresh && !fresh.some(({ event }) => event.type === 'm.room.redaction')
+        ? await this.#count(userId, room, { events: fresh, from: known.counts, marks: new Map() })
+        : await this.#recount(userId, room, { ...at, receipts })
+    if (!known || known.upTo <= at.upTo) this.#known.set(key, { upTo: at.upTo, basis, counts })
+    return counts
+  }
+
+  async #recount(userId: UserId, room: Room, at: When & { readonly receipts: readonly ReceiptEntry[] }): Promise<Counts> {
+    const marks = await this.#marks(at.receipts)
+    const start = Math.max(at.joinedAt, marks.get('') ?? 0)
+    const events = await this.#eventsAfter(room.roomId, start)
+    return this.#count(userId, room, { events: events.filter(({ position }) => position <= at.upTo), from: new Map(), marks })
+  }
+
+  /** Up to which position the user has read: all of the room under the empty key, else a thread. */
+  async #marks(receipts: readonly ReceiptEntry[]): Promise<Map<string, Position>> {
+    const records = await this.#deps.store.events(receipts.map(({ eventId }) => eventId))
+    const marks = new Map<string, Position>()
+    for (const { threadId = '', eventId } of receipts) {
+      const position = records.get(eventId)?.position ?? 0
+      marks.set(threadId, Math.max(position, marks.get(threadId) ?? 0))
+    }
+    return marks
+  }
+
+  /** The room's newest events after a position, in the order in which they came. */
+  async #eventsAfter(roomId: RoomId, after: Position): Promise<EventRecord[]> {
+    const events: EventRecord[] = []
+    let from: { depth: number; position: number } | undefined
+    for (let seen = 0; seen < scanLimit; seen += pageSize) {
+      const page = await this.#deps.store.timeline(roomId, { direction: 'backwards', limit: pageSize, ...(from ? { from } : {}) })
+      const newer = page.filter(({ position }) => position > after)
+      events.push(...newer)
+      const oldest = page.at(-1)
+      if (newer.length === 0 || page.length < pageSize || !oldest) break
+      from = { depth: oldest.event.depth, position: oldest.position }
+    }
+    return events.sort((a, b) => a.position - b.position)
+  }
+
+  async #count(
+    userId: UserId,
+    room: Room,
+    what: { readonly events: readonly EventRecord[]; readonly from: Counts; readonly marks: ReadonlyMap<string, Position> },
+  ): Promise<Counts> {
+    const counts = new Map(what.from)
+    const shown = what.events.filter(({ stored }) => stored.live && stored.status === 'accepted' && stored.redactedBy === undefined)
+    if (shown.length === 0) return counts
+    const { sources, relations } = this.#deps
+    const [rules, context, ignored] = await Promise.all([
+      sources.pushRules.of(userId),
+      this.#context(userId, room),
+      sources.accountData.ignoredUsers(userId),
+    ])
+    for (const { event, position } of shown) {
+      if (ignored.has(event.sender)) continue
+      const thread = await relations.threadOf(event)
+      // Whoever sends an event has read what came before it.
+      if (event.sender === userId) counts.delete(thread)
+      else if (position > (what.marks.get(thread) ?? 0)) {
+        const verdict = evaluatePushRules(rules, event, context)
+        if (verdict?.notify)
+          counts.set(thread, sum(counts.get(thread) ?? none, { notifications: 1, highlights: verdict.highlight ? 1 : 0 }))
+      }
+    }
+    return counts
+  }
+
+  async #context(userId: UserId, room: Room): Promise<PushContext> {
+    const { store, members } = this.#deps
+    const [list, create, levels] = await Promise.all([
+      members.of(room.roomId, room.state),
+      store.stateEvent(room.state, 'm.room.create', ''),
+      store.stateEvent(room.state, 'm.room.power_levels', ''),
+    ])
+    const displayName = list.get(userId)?.record.event.content.displayname
+    return {
+      userId,
+      displayName: typeof displayName === 'string' ? displayName : undefined,
+      memberCount: countOf(list, 'join'),
+      powerLevels: powerLevelsOf(room.rules, create, levels),
+    }
+  }
+}
+
+function sum(a: Count, b: Count): Count {
+  return { notifications: a.notifications + b.notifications, highlights: a.highlights + b.highlights }
+}
+
+function countJson({ notifications, highlights }: Count): JsonObject {
+  return { notification_count: notifications, highlight_count: highlights }
+}
