@@ -1,0 +1,120 @@
+import * as v from 'valibot'
+import { type Call, type Endpoint, forUser } from '../../http/endpoint.ts'
+import { readBytes } from '../../http/json-body.ts'
+import { dispositionOf } from '../../media/disposition.ts'
+import type { MediaStore } from '../../media/media-store.ts'
+import type { MediaContent } from '../../media/remote-media.ts'
+import type { Thumbnailer } from '../../media/thumbnailer.ts'
+import { forbidden, invalidParam } from '../../spec/errors.ts'
+import type { ServerName } from '../../spec/event.ts'
+
+export interface MediaDeps {
+  readonly media: MediaStore
+  readonly serverName: ServerName
+  /** Absent where the platform has no image codec: then originals are served. */
+  readonly thumbnailer?: Thumbnailer
+}
+
+/** How long a download waits for content that is still to come, at most and unless told. */
+const maxTimeoutMs = 60_000
+const defaultTimeoutMs = 20_000
+const maxThumbnailSide = 4096
+
+const count = v.pipe(v.string(), v.regex(/^\d{1,9}$/, 'is not a number'))
+const downloadQuery = v.looseObject({ timeout_ms: v.optional(count) })
+const thumbnailQuery = v.looseObject({
+  width: count,
+  height: count,
+  method: v.optional(v.picklist(['crop', 'scale'])),
+  timeout_ms: v.optional(count),
+})
+const uploadQuery = v.looseObject({ filename: v.optional(v.pipe(v.string(), v.maxLength(255))) })
+
+/** The content repository (Client-Server API, "Content repository"). Its endpoints without authentication are not served. */
+export function mediaEndpoints({ media, serverName, thumbnailer }: MediaDeps): Endpoint[] {
+  const download = (call: Call<unknown, v.InferOutput<typeof downloadQuery>>) => {
+    const { serverName: server = '', mediaId = '' } = call.params
+    const timeoutMs = Math.min(maxTimeoutMs, Number(call.query.timeout_ms ?? defaultTimeoutMs))
+    return media.download(server, mediaId, { timeoutMs, signal: call.signal })
+  }
+  return [
+    forUser({
+      method: 'POST',
+      path: '/_matrix/media/v3/upload',
+      query: uploadQuery,
+      handle: async (call) => {
+        const mediaId = await media.upload(call.session.userId, await uploaded(call, media.maxBytes))
+        return { content_uri: `mxc://${serverName}/${mediaId}` }
+      },
+    }),
+    forUser({
+      method: 'POST',
+      path: '/_matrix/media/v1/create',
+      handle: async ({ session }) => {
+        const { mediaId, expiresTs } = await media.reserve(session.userId)
+        return { content_uri: `mxc://${serverName}/${mediaId}`, unused_expires_at: expiresTs }
+      },
+    }),
+    forUser({
+      method: 'PUT',
+      path: '/_matrix/media/v3/upload/:serverName/:mediaId',
+      query: uploadQuery,
+      handle: async (call) => {
+        const { serverName: server, mediaId = '' } = call.params
+        if (server !== serverName) throw forbidden('This media id is not of this server')
+        await media.fill(call.session.userId, mediaId, await uploaded(call, media.maxBytes))
+        return {}
+      },
+    }),
+    forUser({
+      method: 'GET',
+      path: '/_matrix/client/v1/media/config',
+      handle: () => ({ 'm.upload.size': media.maxBytes }),
+    }),
+    forUser({
+      method: 'GET',
+      path: ['/_matrix/client/v1/media/download/:serverName/:mediaId', '/_matrix/client/v1/media/download/:serverName/:mediaId/:fileName'],
+      query: downloadQuery,
+      handle: async (call) => {
+        const content = await download(call)
+        const filename = call.params.fileName ?? content.filename
+        return mediaResponse({ ...content, ...(filename === undefined ? {} : { filename }) })
+      },
+    }),
+    forUser({
+      method: 'GET',
+      path: '/_matrix/client/v1/media/thumbnail/:serverName/:mediaId',
+      query: thumbnailQuery,
+      handle: async (call) => {
+        const [width, height] = [Number(call.query.width), Number(call.query.height)]
+        const isSensible = width > 0 && height > 0 && width <= maxThumbnailSide && height <= maxThumbnailSide
+        if (!isSensible) throw invalidParam(`width and height must be between 1 and ${maxThumbnailSide}`)
+        const original = await download(call)
+        const thumbnail = await thumbnailer?.thumbnail(original, { width, height, method: call.query.method ?? 'scale' })
+        return mediaResponse(thumbnail ?? original)
+      },
+    }),
+  ]
+}
+
+async function uploaded(call: Call<unknown, v.InferOutput<typeof uploadQuery>>, maxBytes: number): Promise<MediaContent> {
+  const bytes = await readBytes(call.request.body, maxBytes)
+  const { filename } = call.query
+  const contentType = call.request.headers.get('content-type') ?? 'application/octet-stream'
+  return { bytes, contentType, ...(filename === undefined ? {} : { filename }) }
+}
+
+/** Media as a response that no browser takes for a page of ours. */
+function mediaResponse({ contentType, filename, bytes }: MediaContent): Response {
+  return new Response(bytes, {
+    headers: {
+      'content-type': contentType,
+      'content-disposition': dispositionOf(contentType, filename),
+      'content-security-policy':
+        "sandbox; default-src 'none'; script-src 'none'; plugin-types application/pdf; style-src 'unsafe-inline'; object-src 'self';",
+      'cross-origin-resource-policy': 'cross-origin',
+      'x-content-type-options': 'nosniff',
+      'cache-control': 'private, max-age=86400, immutable',
+    },
+  })
+}

@@ -1,0 +1,166 @@
+import type { BlobStore } from '../ports/blob-store.ts'
+import type { Clock } from '../ports/clock.ts'
+import type { Random } from '../ports/random.ts'
+import { put, remove, type Storage } from '../ports/storage.ts'
+import { encodeUrlSafeBase64 } from '../spec/base64.ts'
+import { forbidden, MatrixError, notFound, tooLarge } from '../spec/errors.ts'
+import type { ServerName, UserId } from '../spec/event.ts'
+import { isServerName } from '../spec/server-name.ts'
+import { media, mediaReservations, type StoredMedia } from '../storage/tables/media.ts'
+import type { MediaContent, RemoteMedia } from './remote-media.ts'
+
+/** How long a media id may wait for its content. */
+const reservationMs = 24 * 3600_000
+/** Media ids a user may hold at once without content. */
+const maxReservations = 50
+
+interface MediaDeps {
+  readonly storage: Storage
+  readonly blobs: BlobStore
+  readonly clock: Clock
+  readonly random: Random
+  readonly serverName: ServerName
+  readonly remote: RemoteMedia
+  readonly maxBytes: number
+  /** Part of every media id, so that a restored homeserver never gives one out again. */
+  readonly incarnation: number
+}
+
+/** Where media is kept: ours for good, others' as a cache. */
+export class MediaStore {
+  readonly #deps: MediaDeps
+  readonly #waiting = new Map<string, Set<() => void>>()
+  readonly #fetching = new Map<string, Promise<MediaContent>>()
+
+  constructor(deps: MediaDeps) {
+    this.#deps = deps
+  }
+
+  get maxBytes(): number {
+    return this.#deps.maxBytes
+  }
+
+  /** Keeps new media; resolves with its id once it is durable. Throws `M_TOO_LARGE`, `M_FORBIDDEN` where the disk is full. */
+  async upload(uploader: UserId, content: MediaContent): Promise<string> {
+    const mediaId = this.#newId()
+    await this.#keep(this.#deps.serverName, mediaId, content, uploader)
+    return mediaId
+  }
+
+  /** Gives out an id whose content comes later. Throws `M_LIMIT_EXCEEDED` where too many are still empty. */
+  async reserve(userId: UserId): Promise<{ mediaId: string; expiresTs: number }> {
+    const { storage, clock } = this.#deps
+    const now = clock.now()
+    const rows = await storage.read([mediaReservations], (tx) => tx.range(mediaReservations, {}))
+    const open = rows.filter(([, reservation]) => reservation.userId === userId && reservation.expiresTs > now)
+    if (open.length >= maxReservations) {
+      throw new MatrixError(429, 'M_LIMIT_EXCEEDED', { message: 'Too many media ids wait for their content' })
+    }
+    const expired = rows.filter(([, reservation]) => reservation.expiresTs <= now).map(([mediaId]) => remove(mediaReservations, mediaId))
+    const mediaId = this.#newId()
+    const expiresTs = now + reservationMs
+    await storage.commit([...expired, put(mediaReservations, mediaId, { userId, expiresTs })], 'strict')
+    return { mediaId, expiresTs }
+  }
+
+  /** Fills a reserved id. Throws `M_CANNOT_OVERWRITE_MEDIA`, `M_FORBIDDEN` for another's id, `M_NOT_FOUND` for one that expired. */
+  async fill(userId: UserId, mediaId: string, content: MediaContent): Promise<void> {
+    const { storage, clock, serverName } = this.#deps
+    const [known, reservation] = await storage.read([media, mediaReservations], (tx) =>
+      Promise.all([tx.get(media, [serverName, mediaId]), tx.get(mediaReservations, mediaId)]),
+    )
+    if (known) throw new MatrixError(409, 'M_CANNOT_OVERWRITE_MEDIA', { message: 'This media id has its content already' })
+    if (reservation && reservation.userId !== userId) throw forbidden('This media id was given to another user')
+    if (!reservation || reservation.expiresTs <= clock.now()) throw notFound('This media id does not exist or has expired')
+    await this.#keep(serverName, mediaId, content, userId)
+    for (const wake of this.#waiting.get(mediaId) ?? []) wake()
+  }
+
+  /**
+   * Media of any server. Waits up to `timeoutMs` for content that is still to come.
+   * Throws `M_NOT_FOUND`, `M_NOT_YET_UPLOADED`, or the other server's error.
+   */
+  async download(
+    server: ServerName,
+    mediaId: string,
+    wait: { readonly timeoutMs: number; readonly signal: AbortSignal },
+  ): Promise<MediaContent> {
+    if (!isServerName(server) || !/^[A-Za-z0-9_-]{1,255}$/.test(mediaId)) throw notFound('There is no such media')
+    if (server === this.#deps.serverName) return this.local(mediaId, wait.timeoutMs, wait.signal)
+    return (await this.#kept(server, mediaId)) ?? this.#fetch(server, mediaId, wait)
+  }
+
+  /** Media of this server. Throws `M_NOT_FOUND`; `M_NOT_YET_UPLOADED` after `timeoutMs` without content. */
+  async local(mediaId: string, timeoutMs: number, signal: AbortSignal): Promise<MediaContent> {
+    const kept = await this.#kept(this.#deps.serverName, mediaId)
+    if (kept) return kept
+    const reservation = await this.#deps.storage.read([mediaReservations], (tx) => tx.get(mediaReservations, mediaId))
+    if (!reservation || reservation.expiresTs <= this.#deps.clock.now()) throw notFound('There is no such media')
+    await this.#filled(mediaId, timeoutMs, signal)
+    const filled = await this.#kept(this.#deps.serverName, mediaId)
+    if (!filled) throw new MatrixError(504, 'M_NOT_YET_UPLOADED', { message: 'The content has not been uploaded yet' })
+    return filled
+  }
+
+  async #filled(mediaId: string, timeoutMs: number, signal: AbortSignal): Promise<void> {
+    const over = new AbortController()
+    const wake = () => over.abort()
+    const waiting = this.#waiting.get(mediaId) ?? new Set()
+    this.#waiting.set(mediaId, waiting.add(wake))
+    signal.addEventListener('abort', wake, { once: true })
+    await this.#deps.clock.sleep(timeoutMs, over.signal)
+    signal.removeEventListener('abort', wake)
+    waiting.delete(wake)
+    if (waiting.size === 0) this.#waiting.delete(mediaId)
+  }
+
+  async #kept(server: ServerName, mediaId: string): Promise<MediaContent | undefined> {
+    const stored = await this.#deps.storage.read([media], (tx) => tx.get(media, [server, mediaId]))
+    const bytes = stored && (await this.#deps.blobs.read(`${server}/${mediaId}`))
+    if (!stored || !bytes) return undefined
+    return { contentType: stored.contentType, bytes, ...(stored.filename === undefined ? {} : { filename: stored.filename }) }
+  }
+
+  /** Others' media is fetched once, however many ask for it. */
+  #fetch(server: ServerName, mediaId: string, { timeoutMs, signal }: { timeoutMs: number; signal: AbortSignal }): Promise<MediaContent> {
+    const key = `${server}/${mediaId}`
+    const fetching =
+      this.#fetching.get(key) ??
+      this.#deps.remote
+        .download(server, mediaId, { timeoutMs, maxBytes: this.#deps.maxBytes, signal })
+        .then(async (content) => {
+          await this.#keep(server, mediaId, content)
+          return content
+        })
+        .finally(() => this.#fetching.delete(key))
+    this.#fetching.set(key, fetching)
+    return fetching
+  }
+
+  // The bytes first: a row always has its bytes, bytes without a row are overwritten or never asked for.
+  async #keep(server: ServerName, mediaId: string, content: MediaContent, uploader?: UserId): Promise<void> {
+    const { storage, blobs, clock, maxBytes } = this.#deps
+    if (content.bytes.byteLength > maxBytes) throw tooLarge(`Media may have up to ${maxBytes} bytes`)
+    await this.#makeSure(content.bytes.byteLength)
+    await blobs.write(`${server}/${mediaId}`, content.bytes)
+    const row: StoredMedia = {
+      contentType: content.contentType,
+      size: content.bytes.byteLength,
+      createdTs: clock.now(),
+      ...(content.filename === undefined ? {} : { filename: content.filename }),
+      ...(uploader === undefined ? {} : { uploader }),
+    }
+    const filled = server === this.#deps.serverName ? [remove(mediaReservations, mediaId)] : []
+    await storage.commit([put(media, [server, mediaId], row), ...filled], 'strict')
+  }
+
+  /** New media is refused before events have to be. */
+  async #makeSure(size: number): Promise<void> {
+    const { bytes, quota } = await this.#deps.blobs.usage()
+    if (quota !== undefined && bytes + size > quota * 0.8) throw forbidden('The storage of this homeserver is almost full')
+  }
+
+  #newId(): string {
+    return `${this.#deps.incarnation.toString(36)}-${encodeUrlSafeBase64(this.#deps.random.bytes(18))}`
+  }
+}

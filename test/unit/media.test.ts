@@ -1,0 +1,113 @@
+import { beforeEach, describe, expect, test } from 'vitest'
+import { mediaEndpoints } from '../../src/api/client/media.ts'
+import { createHandler, type Handler } from '../../src/http/router.ts'
+import { MediaStore } from '../../src/media/media-store.ts'
+import { MemoryBlobStore } from '../../src/media/memory-blob-store.ts'
+import { notFound } from '../../src/spec/errors.ts'
+import { MemoryStorage } from '../../src/storage/memory.ts'
+import { SeededRandom } from '../simulation/seeded-random.ts'
+
+let handler: Handler
+let fetched: string[]
+
+beforeEach(() => {
+  fetched = []
+  const media = new MediaStore({
+    storage: new MemoryStorage(),
+    blobs: new MemoryBlobStore(),
+    clock: {
+      now: () => 1_000,
+      sleep: (_ms, signal) => new Promise((resolve) => (signal ? signal.addEventListener('abort', () => resolve()) : resolve())),
+    },
+    random: new SeededRandom(1),
+    serverName: 'a.example',
+    maxBytes: 1000,
+    incarnation: 1,
+    remote: {
+      download: async (server, mediaId) => {
+        fetched.push(`${server}/${mediaId}`)
+        if (server !== 'b.example') throw notFound()
+        return { contentType: 'image/png', filename: 'far.png', bytes: new TextEncoder().encode('far') }
+      },
+    },
+  })
+  handler = createHandler(mediaEndpoints({ media, serverName: 'a.example' }), {
+    authenticator: {
+      user: async (token) => ({ userId: `@${token}:a.example`, deviceId: 'D', tokenHash: token, admin: false }),
+      server: () => Promise.reject(notFound()),
+    },
+    logger: { log: () => undefined },
+    rateLimit: () => undefined,
+  })
+})
+
+function ask(method: string, path: string, options: { body?: string; type?: string; user?: string } = {}) {
+  const { body, type = 'text/plain', user = 'alice' } = options
+  const headers = { authorization: `Bearer ${user}`, ...(body === undefined ? {} : { 'content-type': type }) }
+  const request = new Request(`http://localhost${path}`, { method, headers, ...(body === undefined ? {} : { body }) })
+  return handler(request, { trusted: true, address: 'test' })
+}
+
+async function upload(body: string, type?: string, filename?: string): Promise<string> {
+  const response = await ask('POST', `/_matrix/media/v3/upload${filename ? `?filename=${encodeURIComponent(filename)}` : ''}`, {
+    body,
+    ...(type ? { type } : {}),
+  })
+  const { content_uri: uri } = await response.json()
+  return uri.slice('mxc://'.length)
+}
+
+describe('the content repository', () => {
+  test('gives back what was uploaded, with its type and file name', async () => {
+    const path = await upload('hello', 'image/png', 'Grüße.png')
+    const response = await ask('GET', `/_matrix/client/v1/media/download/${path}`)
+    expect(await response.text()).toBe('hello')
+    expect(response.headers.get('content-type')).toBe('image/png')
+    expect(response.headers.get('content-disposition')).toBe("inline; filename*=utf-8''Gr%C3%BC%C3%9Fe.png")
+    expect(response.headers.get('content-security-policy')).toContain('sandbox')
+    expect(response.headers.get('x-content-type-options')).toBe('nosniff')
+  })
+
+  test('never lets a page be shown in place', async () => {
+    const path = await upload('<script>', 'text/html')
+    const response = await ask('GET', `/_matrix/client/v1/media/download/${path}`)
+    expect(response.headers.get('content-disposition')).toBe('attachment')
+  })
+
+  test('refuses what is too large, and what is nowhere', async () => {
+    const tooLarge = await ask('POST', '/_matrix/media/v3/upload', { body: 'x'.repeat(1001) })
+    expect([tooLarge.status, (await tooLarge.json()).errcode]).toEqual([413, 'M_TOO_LARGE'])
+    const missing = await ask('GET', '/_matrix/client/v1/media/download/a.example/nothing')
+    expect([missing.status, (await missing.json()).errcode]).toEqual([404, 'M_NOT_FOUND'])
+    const traversal = await ask('GET', '/_matrix/client/v1/media/download/a.example/..%2F..%2Fetc')
+    expect(traversal.status).toBe(404)
+  })
+
+  test('fills a reserved id once, by its owner alone, and wakes whoever waits for it', async () => {
+    const { content_uri: uri } = await (await ask('POST', '/_matrix/media/v1/create')).json()
+    const path = uri.slice('mxc://'.length)
+    const waiting = ask('GET', `/_matrix/client/v1/media/download/${path}?timeout_ms=10000`, { user: 'bob' })
+    const stranger = await ask('PUT', `/_matrix/media/v3/upload/${path}`, { body: 'mine', user: 'bob' })
+    expect(stranger.status).toBe(403)
+    expect((await ask('PUT', `/_matrix/media/v3/upload/${path}`, { body: 'late' })).status).toBe(200)
+    expect(await (await waiting).text()).toBe('late')
+    const again = await ask('PUT', `/_matrix/media/v3/upload/${path}`, { body: 'again' })
+    expect([again.status, (await again.json()).errcode]).toEqual([409, 'M_CANNOT_OVERWRITE_MEDIA'])
+  })
+
+  test('fetches another server’s media once and keeps it', async () => {
+    const path = '/_matrix/client/v1/media/download/b.example/x'
+    const answers = await Promise.all([ask('GET', path), ask('GET', path)])
+    expect(await Promise.all(answers.map((answer) => answer.text()))).toEqual(['far', 'far'])
+    expect(await (await ask('GET', path)).text()).toBe('far')
+    expect(fetched).toEqual(['b.example/x'])
+  })
+
+  test('asks for no thumbnail without a size, and serves the original where it has no image codec', async () => {
+    const path = await upload('picture', 'image/png')
+    const missing = await ask('GET', `/_matrix/client/v1/media/thumbnail/${path}`)
+    expect((await missing.json()).errcode).toBe('M_MISSING_PARAM')
+    const thumbnail = await ask('GET', `/_matrix/client/v1/media/thumbnail/${path}?width=32&height=32`)
+    expect(await thumbnail.text()).toBe('picture')
+  })
+})
