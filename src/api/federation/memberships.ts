@@ -1,0 +1,111 @@
+import * as v from 'valibot'
+import { authChain } from '../../federation/event-graph.ts'
+import { outgoingPdu } from '../../federation/outgoing-events.ts'
+import type { RoomServers } from '../../federation/room-servers.ts'
+import type { ServerView } from '../../federation/server-view.ts'
+import { type Endpoint, forServer } from '../../http/endpoint.ts'
+import { strippedStateOf } from '../../rooms/membership-rules.ts'
+import type { MembershipTemplate } from '../../rooms/remote.ts'
+import type { EventRecord, RoomStore } from '../../rooms/room-store.ts'
+import { forbidden } from '../../spec/errors.ts'
+import type { EventId, RoomId, ServerName, UserId } from '../../spec/event.ts'
+import { serverNameOf } from '../../spec/identifiers.ts'
+import type { JsonObject, JsonValue } from '../../spec/json.ts'
+import { supportedRoomVersions } from '../../spec/room-version.ts'
+import { anyObject, parameter, pduNestingLimit } from './inputs.ts'
+
+type Kind = 'join' | 'leave' | 'knock'
+
+export interface MembershipDeps {
+  readonly membership: {
+    template(
+      kind: Kind,
+      about: { readonly roomId: RoomId; readonly userId: UserId; readonly versions: readonly string[] },
+    ): Promise<MembershipTemplate>
+  }
+  readonly receiver: {
+    receiveMembership(sent: {
+      readonly origin: ServerName
+      readonly roomId: RoomId
+      readonly eventId: EventId
+      readonly pdu: JsonValue
+      readonly membership: string
+    }): Promise<EventRecord>
+  }
+  readonly store: RoomStore
+  readonly roomServers: RoomServers
+  readonly view: ServerView
+}
+
+const versionsQuery = v.looseObject({ ver: v.optional(v.array(v.string())) })
+
+/** `make_join`, `send_join` and their likes (Server-Server API, "Joining Rooms", "Knocking upon a room", "Leaving Rooms"). */
+export function membershipEndpoints(deps: MembershipDeps): Endpoint[] {
+  return [
+    make('join', deps),
+    make('leave', deps),
+    make('knock', deps),
+    send('/_matrix/federation/v2/send_join/:roomId/:eventId', 'join', deps, joinAnswer),
+    send('/_matrix/federation/v1/send_join/:roomId/:eventId', 'join', deps, async (...sent) => [200, await joinAnswer(...sent)]),
+    send('/_matrix/federation/v2/send_leave/:roomId/:eventId', 'leave', deps, async () => ({})),
+    send('/_matrix/federation/v1/send_leave/:roomId/:eventId', 'leave', deps, async () => [200, {}]),
+    send('/_matrix/federation/v1/send_knock/:roomId/:eventId', 'knock', deps, knockAnswer),
+  ]
+}
+
+function make(kind: Kind, deps: MembershipDeps): Endpoint {
+  return forServer({
+    method: 'GET',
+    path: `/_matrix/federation/v1/make_${kind}/:roomId/:userId`,
+    query: versionsQuery,
+    repeated: ['ver'],
+    handle: async ({ server, params, query }) => {
+      const roomId = parameter.roomId(params)
+      const userId = parameter.userId(params)
+      if (serverNameOf(userId) !== server) throw forbidden(`${userId} is not a user of ${server}`)
+      await deps.view.room(server, roomId)
+      // A leave event looks the same in all versions: its request does not name any.
+      const versions = kind === 'leave' ? supportedRoomVersions() : (query.ver ?? ['1']).slice(0, 100)
+      const { version, event } = await deps.membership.template(kind, { roomId, userId, versions })
+      return { room_version: version, event }
+    },
+  })
+}
+
+type AnswerFor = (record: EventRecord, deps: MembershipDeps) => Promise<JsonObject | JsonValue[]>
+
+function send(path: string, membership: Kind, deps: MembershipDeps, answer: AnswerFor): Endpoint {
+  return forServer({
+    method: 'PUT',
+    path,
+    body: anyObject,
+    nestingLimit: pduNestingLimit,
+    handle: async ({ server, params, body }) => {
+      const roomId = parameter.roomId(params)
+      await deps.view.room(server, roomId)
+      const eventId = parameter.eventId(params)
+      const record = await deps.receiver.receiveMembership({ origin: server, roomId, eventId, pdu: body, membership })
+      return answer(record, deps)
+    },
+  })
+}
+
+/** The state before the join, with its auth chain and that of the join. */
+async function joinAnswer(record: EventRecord, { store, roomServers }: MembershipDeps): Promise<JsonObject> {
+  const before = await store.stateBefore(record)
+  const state = await store.events(before.values())
+  const chain = await authChain(store, [...state.keys(), record.event.eventId])
+  return {
+    event: outgoingPdu(record),
+    state: [...state.values()].map(outgoingPdu),
+    auth_chain: chain.map(outgoingPdu),
+    members_omitted: false,
+    servers_in_room: [...(await roomServers.at(record.event.roomId, before))],
+  }
+}
+
+async function knockAnswer({ event }: EventRecord, { store }: MembershipDeps): Promise<JsonObject> {
+  const room = await store.room(event.roomId)
+  const stripped = room ? await strippedStateOf(room, { store, members: [] }) : []
+  return { knock_room_state: stripped.map(({ pdu }) => pdu) }
+}

@@ -1,0 +1,61 @@
+import type { EventVerifier } from '../rooms/remote.ts'
+import type { RoomEvent } from '../spec/event.ts'
+import type { RoomVersionRules } from '../spec/room-version.ts'
+import { eventSigningBytes, requiredSigners, signaturesOf } from '../spec/signing.ts'
+import type { SignatureChecker, SignatureClaim, SignatureFinding } from './signature-checker.ts'
+
+const mostSignaturesOfServer = 5
+/** The key of a policy server is in the room's state, and is no verify key of its server. */
+const policyServerKeyId = 'ed25519:policy_server'
+
+/**
+ * Verifies that events are signed by every server that must have signed them (Server-Server API, "Validating hashes and
+ * signatures on received events"): all signatures of known keys must be valid, and there must be one at least.
+ */
+export function createEventVerifier(checker: SignatureChecker): EventVerifier {
+  return {
+    async verify(events, rules) {
+      const perEvent = events.map((event) => claimsOf(event, rules))
+      const claims = perEvent.flatMap((signers) => signers.flatMap((signer) => signer.claims))
+      const findings = new Map<SignatureClaim, SignatureFinding>()
+      for (const [i, finding] of (await checker.check(claims)).entries()) {
+        const claim = claims[i]
+        if (claim) findings.set(claim, finding)
+      }
+      return perEvent.map((signers) => firstFault(signers, findings))
+    },
+  }
+}
+
+interface SignerClaims {
+  readonly server: string
+  readonly claims: readonly SignatureClaim[]
+}
+
+function claimsOf(event: RoomEvent, rules: RoomVersionRules): SignerClaims[] {
+  const message = eventSigningBytes(event.pdu, rules)
+  return requiredSigners(event, rules).map((server) => ({
+    server,
+    claims: signaturesOf(event.pdu, server)
+      .filter(({ keyId }) => keyId !== policyServerKeyId)
+      .slice(0, mostSignaturesOfServer)
+      .map(({ keyId, signature }) => ({
+        server,
+        keyId,
+        signature,
+        message,
+        at: event.originServerTs,
+        enforceValidity: rules.enforceKeyValidity,
+      })),
+  }))
+}
+
+function firstFault(signers: readonly SignerClaims[], findings: ReadonlyMap<SignatureClaim, SignatureFinding>): string | undefined {
+  for (const { server, claims } of signers) {
+    if (claims.length === 0) return `it is not signed by ${server}`
+    const found = claims.map((claim) => findings.get(claim))
+    if (found.includes('invalid')) return `its signature by ${server} is not valid`
+    if (!found.includes('valid')) return `no key of ${server} is known that signed it`
+  }
+  return undefined
+}

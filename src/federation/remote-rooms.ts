@@ -1,0 +1,187 @@
+import * as v from 'valibot'
+import type { MembershipTemplate, RemoteServers, SendJoinResult } from '../rooms/remote.ts'
+import { MatrixError, unknownError } from '../spec/errors.ts'
+import type { EventId, Pdu, RoomId, ServerName } from '../spec/event.ts'
+import type { JsonObject } from '../spec/json.ts'
+import { anyObject, assertAnswer, eventId, listOf, roomId, serverName } from './answers.ts'
+import type { FederationClient } from './client.ts'
+
+const roomTimeoutMs = 60_000
+/** A room of a hundred thousand members, with their auth chains, comes to this. */
+const joinTimeoutMs = 180_000
+const largestState = 256 << 20
+const largestBatch = 8 << 20
+const mostEvents = 200_000
+
+const template = v.looseObject({ room_version: v.optional(v.string()), event: anyObject })
+const events = listOf(anyObject, mostEvents)
+const stateAnswer = v.looseObject({ pdus: events, auth_chain: events })
+const stateIdsAnswer = v.looseObject({ pdu_ids: listOf(eventId, mostEvents), auth_chain_ids: listOf(eventId, mostEvents) })
+const joinAnswer = v.looseObject({ state: events, auth_chain: events, event: v.optional(anyObject) })
+const transactionAnswer = v.looseObject({ pdus: listOf(anyObject, 1000) })
+const missingEventsAnswer = v.looseObject({ events: listOf(anyObject, 1000) })
+const knockAnswer = v.looseObject({ knock_room_state: v.optional(listOf(anyObject, 1000)) })
+const inviteAnswer = v.looseObject({ event: anyObject })
+const directoryAnswer = v.looseObject({ room_id: roomId, servers: v.array(v.string()) })
+
+/** The rooms of other homeservers, over the Server-Server API. */
+export class RemoteRooms implements RemoteServers {
+  readonly #client: FederationClient
+
+  constructor(client: FederationClient) {
+    this.#client = client
+  }
+
+  async makeMembership(
+    to: ServerName,
+    kind: 'join' | 'leave' | 'knock',
+    about: { roomId: RoomId; userId: string; versions: readonly string[] },
+  ): Promise<MembershipTemplate> {
+    const answer = await asGateway(
+      this.#client.json(to, {
+        method: 'GET',
+        path: ['federation', 'v1', `make_${kind}`, about.roomId, about.userId],
+        query: kind === 'leave' ? [] : about.versions.map((version) => ['ver', version] as const),
+        timeoutMs: 30_000,
+      }),
+    )
+    assertAnswer(template, answer, to)
+    return { version: answer.room_version ?? '1', event: answer.event }
+  }
+
+  async sendJoin(to: ServerName, join: { roomId: RoomId; eventId: EventId; pdu: Pdu }): Promise<SendJoinResult> {
+    const answer = await this.#send(to, ['v2', 'send_join'], join)
+    assertAnswer(joinAnswer, answer, to)
+    return { state: answer.state, authChain: answer.auth_chain, ...(answer.event === undefined ? {} : { event: answer.event }) }
+  }
+
+  async sendLeave(to: ServerName, leave: { roomId: RoomId; eventId: EventId; pdu: Pdu }): Promise<void> {
+    await this.#send(to, ['v2', 'send_leave'], leave)
+  }
+
+  async sendKnock(
+    to: ServerName,
+    knock: { roomId: RoomId; eventId: EventId; pdu: Pdu },
+  ): Promise<{ strippedState: readonly JsonObject[] }> {
+    const answer = await this.#send(to, ['v1', 'send_knock'], knock)
+    assertAnswer(knockAnswer, answer, to)
+    return { strippedState: answer.knock_room_state ?? [] }
+  }
+
+  async sendInvite(
+    to: ServerName,
+    invite: { roomId: RoomId; eventId: EventId; version: string; pdu: Pdu; strippedState: readonly JsonObject[] },
+  ): Promise<Pdu> {
+    const answer = await asGateway(
+      this.#client.json(to, {
+        method: 'PUT',
+        path: ['federation', 'v2', 'invite', invite.roomId, invite.eventId],
+        body: { room_version: invite.version, event: invite.pdu, invite_room_state: [...invite.strippedState] },
+        timeoutMs: roomTimeoutMs,
+        repeatable: true,
+      }),
+    )
+    assertAnswer(inviteAnswer, answer, to)
+    return answer.event
+  }
+
+  async missingEvents(
+    from: ServerName,
+    gap: { roomId: RoomId; earliest: readonly EventId[]; latest: readonly EventId[]; limit: number; minDepth: number },
+  ): Promise<readonly Pdu[]> {
+    const answer = await this.#client.json(from, {
+      method: 'POST',
+      path: ['federation', 'v1', 'get_missing_events', gap.roomId],
+      body: { earliest_events: [...gap.earliest], latest_events: [...gap.latest], limit: gap.limit, min_depth: gap.minDepth },
+      timeoutMs: roomTimeoutMs,
+      maxBytes: largestBatch,
+      repeatable: true,
+    })
+    assertAnswer(missingEventsAnswer, answer, from)
+    return answer.events
+  }
+
+  async event(from: ServerName, wanted: EventId): Promise<Pdu | undefined> {
+    try {
+      const answer = await this.#client.json(from, { method: 'GET', path: ['federation', 'v1', 'event', wanted] })
+      assertAnswer(transactionAnswer, answer, from)
+      return answer.pdus[0]
+    } catch (failure) {
+      if (failure instanceof MatrixError && failure.status === 404) return undefined
+      throw failure
+    }
+  }
+
+  async stateIds(
+    from: ServerName,
+    at: { roomId: RoomId; eventId: EventId },
+  ): Promise<{ state: readonly EventId[]; authChain: readonly EventId[] }> {
+    const answer = await this.#stateAt(from, 'state_ids', at)
+    assertAnswer(stateIdsAnswer, answer, from)
+    return { state: answer.pdu_ids, authChain: answer.auth_chain_ids }
+  }
+
+  async state(from: ServerName, at: { roomId: RoomId; eventId: EventId }): Promise<{ state: readonly Pdu[]; authChain: readonly Pdu[] }> {
+    const answer = await this.#stateAt(from, 'state', at)
+    assertAnswer(stateAnswer, answer, from)
+    return { state: answer.pdus, authChain: answer.auth_chain }
+  }
+
+  async backfill(from: ServerName, gap: { roomId: RoomId; from: readonly EventId[]; limit: number }): Promise<readonly Pdu[]> {
+    const answer = await this.#client.json(from, {
+      method: 'GET',
+      path: ['federation', 'v1', 'backfill', gap.roomId],
+      query: [...gap.from.map((before) => ['v', before] as const), ['limit', String(gap.limit)]],
+      timeoutMs: roomTimeoutMs,
+      maxBytes: largestBatch,
+    })
+    assertAnswer(transactionAnswer, answer, from)
+    return answer.pdus
+  }
+
+  async resolveAlias(at: ServerName, alias: string): Promise<{ roomId: RoomId; servers: readonly ServerName[] }> {
+    const answer = await this.#client.json(at, {
+      method: 'GET',
+      path: ['federation', 'v1', 'query', 'directory'],
+      query: [['room_alias', alias]],
+    })
+    assertAnswer(directoryAnswer, answer, at)
+    return { roomId: answer.room_id, servers: answer.servers.filter((name) => v.is(serverName, name)).slice(0, 100) }
+  }
+
+  #stateAt(from: ServerName, endpoint: 'state' | 'state_ids', at: { roomId: RoomId; eventId: EventId }): Promise<JsonObject> {
+    return this.#client.json(from, {
+      method: 'GET',
+      path: ['federation', 'v1', endpoint, at.roomId],
+      query: [['event_id', at.eventId]],
+      timeoutMs: joinTimeoutMs,
+      maxBytes: largestState,
+    })
+  }
+
+  /** Hands a membership event of ours to a resident server. A repeat is the same event, so it is harmless. */
+  #send(to: ServerName, [version, endpoint]: readonly [string, string], membership: { roomId: RoomId; eventId: EventId; pdu: Pdu }) {
+    return asGateway(
+      this.#client.json(to, {
+        method: 'PUT',
+        path: ['federation', version, endpoint, membership.roomId, membership.eventId],
+        body: membership.pdu,
+        timeoutMs: joinTimeoutMs,
+        maxBytes: largestState,
+        repeatable: true,
+      }),
+    )
+  }
+}
+
+/** That *we* asked wrongly is no fault of the client on whose behalf we did: it becomes a 502 (Server-Server API, "Joining Rooms"). */
+async function asGateway<T>(answer: Promise<T>): Promise<T> {
+  try {
+    return await answer
+  } catch (failure) {
+    if (failure instanceof MatrixError && (failure.errcode === 'M_MISSING_PARAM' || failure.errcode === 'M_INVALID_PARAM')) {
+      throw unknownError(failure.message, 502)
+    }
+    throw failure
+  }
+}

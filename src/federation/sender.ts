@@ -1,0 +1,156 @@
+import type { FederationTransport, Route } from '../ports/federation-transport.ts'
+import { put } from '../ports/storage.ts'
+import type { ServerName } from '../spec/event.ts'
+import { isServerName } from '../spec/server-name.ts'
+import { destinations, outgoingEdus, type StoredDestination } from '../storage/tables/federation.ts'
+import type { SendEphemeral } from '../streams/edu.ts'
+import type { Position } from '../streams/stream.ts'
+import { DestinationQueue, type QueueDeps } from './destination-queue.ts'
+
+/** How sending to one server stands, for people. */
+export interface QueueStatus {
+  readonly server: ServerName
+  /** Events and EDUs that wait; counted up to a thousand of each. */
+  readonly queued: number
+  /** When the next attempt is due, in ms since the epoch; 0 unless the last one failed. */
+  readonly retryAt: number
+  readonly route: Route
+}
+
+const mostCounted = 1_000
+
+/**
+ * Sends the events and EDUs of this homeserver to all others: follows the log, and drives a queue for each destination.
+ */
+export class FederationSender {
+  readonly #deps: QueueDeps & { readonly transport: FederationTransport }
+  readonly #queues = new Map<ServerName, DestinationQueue>()
+  #unsubscribe: (() => void)[] = []
+  #following: Promise<void> | undefined
+  #behind = false
+  #stopped = false
+
+  constructor(deps: QueueDeps & { readonly transport: FederationTransport }) {
+    this.#deps = deps
+  }
+
+  /** Takes up all queues where they stopped. To be called once. */
+  async start(): Promise<void> {
+    const { storage, log, stream, transport } = this.#deps
+    await log.open()
+    for (const [server, stored] of await storage.read([destinations], (tx) => tx.range(destinations, {}))) this.#add(server, stored)
+    for (const server of await this.#serversWithEdus()) this.#queue(server)
+    this.#unsubscribe = [stream.onAdvance(() => this.#follow()), transport.onReachable((server) => this.#queues.get(server)?.reachable())]
+    this.#follow()
+    await this.#following
+    for (const queue of this.#queues.values()) queue.wake()
+  }
+
+  /** Stops at once, without losing anything: the next start goes on from here. */
+  async stop(): Promise<void> {
+    this.#stopped = true
+    for (const unsubscribe of this.#unsubscribe) unsubscribe()
+    await Promise.all([this.#following, ...[...this.#queues.values()].map((queue) => queue.stop())])
+    await this.#rememberCaughtUp()
+    await this.#deps.log.mark()
+  }
+
+  /** Rows of `outgoing_edus` for these servers were committed. */
+  wake(servers: Iterable<ServerName>): void {
+    for (const server of servers) if (this.#isDestination(server)) this.#queue(server).wake()
+  }
+
+  /** Sends an EDU that may be lost; a newer one of the same key takes its place. */
+  readonly sendEphemeral: SendEphemeral = (servers, edu, key) => {
+    for (const server of servers) if (this.#isDestination(server)) this.#queue(server).hold(key, edu)
+  }
+
+  /** A server spoke to us: what waits for it is tried now. */
+  readonly heard = (server: ServerName): void => {
+    this.#queues.get(server)?.heard()
+  }
+
+  /** All destinations with something waiting or failing. */
+  async queues(): Promise<QueueStatus[]> {
+    const statuses = await Promise.all(
+      [...this.#queues.values()].map(async (queue) => ({
+        server: queue.server,
+        queued: await queue.queued(mostCounted),
+        retryAt: queue.retryAt,
+        route: this.#deps.transport.route(queue.server),
+      })),
+    )
+    return statuses.filter(({ queued, retryAt }) => queued > 0 || retryAt > 0)
+  }
+
+  #follow(): void {
+    if (this.#stopped) return
+    this.#behind = true
+    this.#following ??= this.#read()
+      .catch((failure: unknown) => this.#deps.logger.log('error', 'the log cannot be followed', { reason: String(failure) }))
+      .finally(() => {
+        this.#following = undefined
+        if (this.#behind) this.#follow()
+      })
+  }
+
+  async #read(): Promise<void> {
+    const { log } = this.#deps
+    while (this.#behind && !this.#stopped) {
+      this.#behind = false
+      const marked = Math.floor(log.scanned / 5_000)
+      const hasMore = await log.scan({
+        prepare: (concerned) => this.#addNew(concerned),
+        announce: (concerned) => {
+          for (const [server, position] of concerned) this.#queue(server).wake(position)
+        },
+      })
+      if (Math.floor(log.scanned / 5_000) > marked) await this.#rememberCaughtUp()
+      this.#behind ||= hasMore
+    }
+  }
+
+  /** Destinations met for the first time are durable before the log is marked as read: no crash makes us forget them. */
+  async #addNew(concerned: ReadonlyMap<ServerName, Position>): Promise<void> {
+    const fresh = [...concerned].filter(([server]) => !this.#queues.has(server))
+    const rows = fresh.map(([server, position]): [ServerName, StoredDestination] => [
+      server,
+      { position: position - 1, failures: 0, retryAt: 0 },
+    ])
+    if (rows.length === 0) return
+    await this.#deps.storage.commit(
+      rows.map(([server, row]) => put(destinations, server, row)),
+      'strict',
+    )
+    for (const [server, row] of rows) if (!this.#queues.has(server)) this.#add(server, row)
+  }
+
+  async #rememberCaughtUp(): Promise<void> {
+    const rows = [...this.#queues.values()].flatMap((queue) => queue.caughtUpRow() ?? [])
+    if (rows.length > 0) await this.#deps.storage.commit(rows, 'relaxed')
+  }
+
+  #queue(server: ServerName): DestinationQueue {
+    return this.#queues.get(server) ?? this.#add(server, { position: this.#deps.log.scanned, failures: 0, retryAt: 0 })
+  }
+
+  #add(server: ServerName, stored: StoredDestination): DestinationQueue {
+    const queue = new DestinationQueue(server, stored, this.#deps)
+    this.#queues.set(server, queue)
+    return queue
+  }
+
+  #isDestination(server: ServerName): boolean {
+    return !this.#stopped && server !== this.#deps.serverName && isServerName(server)
+  }
+
+  async #serversWithEdus(): Promise<ServerName[]> {
+    const servers: ServerName[] = []
+    for (;;) {
+      const after = [servers.at(-1) ?? '', Number.MAX_SAFE_INTEGER] as const
+      const [row] = await this.#deps.storage.read([outgoingEdus], (tx) => tx.range(outgoingEdus, { after, limit: 1 }))
+      if (!row) return servers
+      servers.push(row[0][0])
+    }
+  }
+}
