@@ -8,6 +8,7 @@ import type { ServerName, UserId } from '../spec/event.ts'
 import { isServerName } from '../spec/server-name.ts'
 import { media, mediaReservations, type StoredMedia } from '../storage/tables/media.ts'
 import type { MediaContent, RemoteMedia } from './remote-media.ts'
+import type { Thumbnailer, ThumbnailSize } from './thumbnailer.ts'
 
 /** How long a media id may wait for its content. */
 const reservationMs = 24 * 3600_000
@@ -21,9 +22,16 @@ interface MediaDeps {
   readonly random: Random
   readonly serverName: ServerName
   readonly remote: RemoteMedia
+  /** Absent where the platform has no image codec: then originals are served. */
+  readonly thumbnailer?: Thumbnailer
   readonly maxBytes: number
   /** Part of every media id, so that a restored homeserver never gives one out again. */
   readonly incarnation: number
+}
+
+interface Wait {
+  readonly timeoutMs: number
+  readonly signal: AbortSignal
 }
 
 /** Where media is kept: ours for good, others' as a cache. */
@@ -80,11 +88,7 @@ export class MediaStore {
    * Media of any server. Waits up to `timeoutMs` for content that is still to come.
    * Throws `M_NOT_FOUND`, `M_NOT_YET_UPLOADED`, or the other server's error.
    */
-  async download(
-    server: ServerName,
-    mediaId: string,
-    wait: { readonly timeoutMs: number; readonly signal: AbortSignal },
-  ): Promise<MediaContent> {
+  async download(server: ServerName, mediaId: string, wait: Wait): Promise<MediaContent> {
     if (!isServerName(server) || !/^[A-Za-z0-9_-]{1,255}$/.test(mediaId)) throw notFound('There is no such media')
     if (server === this.#deps.serverName) return this.local(mediaId, wait.timeoutMs, wait.signal)
     return (await this.#kept(server, mediaId)) ?? this.#fetch(server, mediaId, wait)
@@ -100,6 +104,17 @@ export class MediaStore {
     const filled = await this.#kept(this.#deps.serverName, mediaId)
     if (!filled) throw new MatrixError(504, 'M_NOT_YET_UPLOADED', { message: 'The content has not been uploaded yet' })
     return filled
+  }
+
+  /** A thumbnail of media of any server; the original where that is no larger, or nothing can make it smaller. */
+  async thumbnail(file: { readonly server: ServerName; readonly mediaId: string }, size: ThumbnailSize, wait: Wait): Promise<MediaContent> {
+    const original = await this.download(file.server, file.mediaId, wait)
+    return (await this.#deps.thumbnailer?.thumbnail(original, size)) ?? original
+  }
+
+  /** {@link thumbnail}, of this server's media alone. */
+  localThumbnail(mediaId: string, size: ThumbnailSize, wait: Wait): Promise<MediaContent> {
+    return this.thumbnail({ server: this.#deps.serverName, mediaId }, size, wait)
   }
 
   async #filled(mediaId: string, timeoutMs: number, signal: AbortSignal): Promise<void> {

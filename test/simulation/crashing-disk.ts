@@ -46,6 +46,19 @@ export class CrashingDisk {
     }
   }
 
+  /** What is durable now, to be looked at. */
+  inspect(): Storage {
+    const memory = new MemoryStorage()
+    const ready = memory.commit([...this.#durable, ...this.#relaxed])
+    return {
+      read: async <T>(tables: readonly Table<Key, unknown>[], run: (tx: ReadTx) => Promise<T>) => {
+        await ready
+        return memory.read(tables, run)
+      },
+      commit: () => Promise.reject(new Error('only to be looked at')),
+    }
+  }
+
   /** Power loss, now. */
   crash(): void {
     this.#session++

@@ -4,15 +4,12 @@ import { readBytes } from '../../http/json-body.ts'
 import { dispositionOf } from '../../media/disposition.ts'
 import type { MediaStore } from '../../media/media-store.ts'
 import type { MediaContent } from '../../media/remote-media.ts'
-import type { Thumbnailer } from '../../media/thumbnailer.ts'
 import { forbidden, invalidParam } from '../../spec/errors.ts'
 import type { ServerName } from '../../spec/event.ts'
 
 export interface MediaDeps {
   readonly media: MediaStore
   readonly serverName: ServerName
-  /** Absent where the platform has no image codec: then originals are served. */
-  readonly thumbnailer?: Thumbnailer
 }
 
 /** How long a download waits for content that is still to come, at most and unless told. */
@@ -31,12 +28,7 @@ const thumbnailQuery = v.looseObject({
 const uploadQuery = v.looseObject({ filename: v.optional(v.pipe(v.string(), v.maxLength(255))) })
 
 /** The content repository (Client-Server API, "Content repository"). Its endpoints without authentication are not served. */
-export function mediaEndpoints({ media, serverName, thumbnailer }: MediaDeps): Endpoint[] {
-  const download = (call: Call<unknown, v.InferOutput<typeof downloadQuery>>) => {
-    const { serverName: server = '', mediaId = '' } = call.params
-    const timeoutMs = Math.min(maxTimeoutMs, Number(call.query.timeout_ms ?? defaultTimeoutMs))
-    return media.download(server, mediaId, { timeoutMs, signal: call.signal })
-  }
+export function mediaEndpoints({ media, serverName }: MediaDeps): Endpoint[] {
   return [
     forUser({
       method: 'POST',
@@ -76,7 +68,8 @@ export function mediaEndpoints({ media, serverName, thumbnailer }: MediaDeps): E
       path: ['/_matrix/client/v1/media/download/:serverName/:mediaId', '/_matrix/client/v1/media/download/:serverName/:mediaId/:fileName'],
       query: downloadQuery,
       handle: async (call) => {
-        const content = await download(call)
+        const { serverName: server = '', mediaId = '' } = call.params
+        const content = await media.download(server, mediaId, waitOf(call))
         const filename = call.params.fileName ?? content.filename
         return mediaResponse({ ...content, ...(filename === undefined ? {} : { filename }) })
       },
@@ -89,12 +82,16 @@ export function mediaEndpoints({ media, serverName, thumbnailer }: MediaDeps): E
         const [width, height] = [Number(call.query.width), Number(call.query.height)]
         const isSensible = width > 0 && height > 0 && width <= maxThumbnailSide && height <= maxThumbnailSide
         if (!isSensible) throw invalidParam(`width and height must be between 1 and ${maxThumbnailSide}`)
-        const original = await download(call)
-        const thumbnail = await thumbnailer?.thumbnail(original, { width, height, method: call.query.method ?? 'scale' })
-        return mediaResponse(thumbnail ?? original)
+        const { serverName: server = '', mediaId = '' } = call.params
+        const size = { width, height, method: call.query.method ?? ('scale' as const) }
+        return mediaResponse(await media.thumbnail({ server, mediaId }, size, waitOf(call)))
       },
     }),
   ]
+}
+
+function waitOf({ query, signal }: Call<unknown, { timeout_ms?: string | undefined }>) {
+  return { timeoutMs: Math.min(maxTimeoutMs, Number(query.timeout_ms ?? defaultTimeoutMs)), signal }
 }
 
 async function uploaded(call: Call<unknown, v.InferOutput<typeof uploadQuery>>, maxBytes: number): Promise<MediaContent> {

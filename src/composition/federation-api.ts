@@ -1,0 +1,55 @@
+import { eventEndpoints } from '../api/federation/events.ts'
+import { inviteEndpoints } from '../api/federation/invites.ts'
+import { keyEndpoints } from '../api/federation/keys.ts'
+import { mediaEndpoints } from '../api/federation/media.ts'
+import { membershipEndpoints } from '../api/federation/memberships.ts'
+import { transactionEndpoints } from '../api/federation/transactions.ts'
+import { userEndpoints } from '../api/federation/users.ts'
+import { versionEndpoints } from '../api/federation/version.ts'
+import { ReceivedTransactions } from '../federation/received-transactions.ts'
+import { createServerAuthentication } from '../federation/request-authentication.ts'
+import { ServerView } from '../federation/server-view.ts'
+import { createRateLimit } from '../http/rate-limit.ts'
+import { createHandler, type Handler } from '../http/router.ts'
+import { unauthorized } from '../spec/errors.ts'
+import type { Parts } from './parts.ts'
+import { software } from './software.ts'
+
+/** The Server-Server API. */
+export function composeFederationApi(parts: Parts): Handler {
+  const { remotes, rooms, federation, keys, users, media, clock, logger } = parts
+  const { serverName } = parts.signer
+  const view = new ServerView({ store: rooms.store, roomServers: federation.roomServers, serverName })
+  const shared = { ...parts, ...keys, ...users, ...rooms, ...federation, serverName, view, media }
+  const endpoints = [
+    ...eventEndpoints(shared),
+    ...inviteEndpoints({
+      ...shared,
+      verifier: remotes.verifier,
+      hasUser: async (userId) => (await users.accounts.get(userId)) !== undefined,
+    }),
+    ...keyEndpoints({ ...shared, ...remotes }),
+    ...mediaEndpoints(shared),
+    ...membershipEndpoints(shared),
+    ...transactionEndpoints({ ...shared, transactions: new ReceivedTransactions(parts), eduHandlers: eduHandlers(parts) }),
+    ...userEndpoints(shared),
+    ...versionEndpoints(software),
+  ]
+  const server = createServerAuthentication({ serverName, checker: remotes.checker, clock, heard: federation.sender.heard })
+  return createHandler(endpoints, {
+    authenticator: { server, user: () => Promise.reject(unauthorized('This is the Server-Server API')) },
+    logger,
+    rateLimit: createRateLimit({ clock, enabled: parts.settings.rateLimits }),
+  })
+}
+
+function eduHandlers({ users, keys }: Parts) {
+  return {
+    'm.typing': users.typing.receive,
+    'm.presence': users.presence.receive,
+    'm.receipt': users.receipts.receive,
+    'm.direct_to_device': keys.toDevice.receive,
+    'm.device_list_update': keys.remoteDeviceLists.receiveDeviceList,
+    'm.signing_key_update': keys.remoteDeviceLists.receiveSigningKeys,
+  }
+}

@@ -1,0 +1,42 @@
+import type { HomeserverPorts } from '../ports/homeserver-ports.ts'
+import { Backfill } from '../rooms/backfill.ts'
+import { RoomCommitter } from '../rooms/commit.ts'
+import { GapFiller } from '../rooms/gap-filler.ts'
+import { RoomMembership } from '../rooms/membership.ts'
+import { RoomReceiver } from '../rooms/receive.ts'
+import { RoomQueue } from '../rooms/room-queue.ts'
+import { RoomStore } from '../rooms/room-store.ts'
+import { RoomSender } from '../rooms/send.ts'
+import type { UserId } from '../spec/event.ts'
+import type { JsonObject } from '../spec/json.ts'
+import { accounts, profiles } from '../storage/tables/users.ts'
+import type { Stream } from '../streams/stream.ts'
+import type { Remotes } from './remotes.ts'
+
+/** The event pipeline and what stands directly on it. */
+export function composeRooms(ports: HomeserverPorts & { readonly stream: Stream; readonly remotes: Remotes }) {
+  const { storage, stream, clock, logger, remotes } = ports
+  const { serverName } = ports.signer
+  const { verifier, signEvent, rooms: remote } = remotes
+  const store = new RoomStore(storage)
+  const queue = new RoomQueue(store, new RoomCommitter({ stream, store, clock, serverName }))
+  const sender = new RoomSender({ queue, store, clock, signEvent })
+  const gapFiller = new GapFiller({ store, remote, verifier, logger })
+  const receiver = new RoomReceiver({ storage, stream, store, queue, gapFiller, verifier, signEvent, logger, serverName })
+  const backfill = new Backfill({ store, queue, remote, verifier, gapFiller, logger, serverName })
+  const profileOf = (userId: UserId) => shownProfile(ports, userId)
+  const membership = new RoomMembership({ queue, remote, verifier, signEvent, clock, store, stream, sender, serverName, profileOf })
+  return { store, queue, sender, receiver, backfill, membership }
+}
+
+export type Rooms = ReturnType<typeof composeRooms>
+
+/** What a membership event shows of a local user. */
+async function shownProfile({ storage }: HomeserverPorts, userId: UserId): Promise<JsonObject> {
+  const profile = await storage.read([accounts, profiles], (tx) => tx.get(profiles, userId))
+  const { displayname, avatar_url: avatarUrl } = profile ?? {}
+  return {
+    ...(typeof displayname === 'string' ? { displayname } : {}),
+    ...(typeof avatarUrl === 'string' ? { avatar_url: avatarUrl } : {}),
+  }
+}

@@ -1,0 +1,60 @@
+import type { HomeserverPorts } from '../ports/homeserver-ports.ts'
+import type { RoomStore } from '../rooms/room-store.ts'
+import type { Stream } from '../streams/stream.ts'
+import { AccountData } from '../users/account-data.ts'
+import { Accounts } from '../users/accounts.ts'
+import { Devices } from '../users/devices.ts'
+import { Filters } from '../users/filters.ts'
+import { InteractiveAuth } from '../users/interactive-auth.ts'
+import { OpenIdTokens } from '../users/openid-tokens.ts'
+import { Presence } from '../users/presence.ts'
+import { Profiles } from '../users/profiles.ts'
+import { impliedAccountData, PushRules } from '../users/push-rules.ts'
+import { Pushers } from '../users/pushers.ts'
+import { ReadMarkers } from '../users/read-markers.ts'
+import { Receipts } from '../users/receipts.ts'
+import { Sessions } from '../users/sessions.ts'
+import { Tags } from '../users/tags.ts'
+import { Tokens } from '../users/tokens.ts'
+import { Typing } from '../users/typing.ts'
+import type { Federation } from './federation.ts'
+import type { Keys } from './keys.ts'
+import type { Remotes } from './remotes.ts'
+
+/** Accounts, sessions and what belongs to users rather than to rooms. */
+export async function composeUsers(
+  ports: HomeserverPorts & {
+    readonly stream: Stream
+    readonly remotes: Remotes
+    readonly federation: Federation
+    readonly keys: Keys
+    readonly store: RoomStore
+  },
+) {
+  const { storage, clock, random, remotes, federation, keys } = ports
+  const { serverName } = ports.signer
+  const tokens = new Tokens({ storage, clock, random })
+  const withDevices = { ...ports, tokens, deviceChanges: keys.deviceChanges }
+  const accounts = new Accounts({ storage, hasher: ports.passwordHasher, clock, random, serverName })
+  const accountData = new AccountData({ ...ports, implied: impliedAccountData })
+  const shared = { ...ports, serverName, members: ports.store, sendEphemeral: federation.sender.sendEphemeral }
+  return {
+    accounts,
+    accountData,
+    devices: new Devices(withDevices),
+    filters: new Filters({ storage }),
+    interactiveAuth: new InteractiveAuth({ clock, random, accounts }),
+    openIdTokens: new OpenIdTokens({ storage, clock, random }),
+    presence: await Presence.open(shared),
+    profiles: new Profiles({ storage, serverName, remote: remotes.users }),
+    pushRules: new PushRules({ accountData }),
+    pushers: new Pushers({ storage }),
+    readMarkers: new ReadMarkers({ storage, accountData, members: ports.store }),
+    receipts: new Receipts(shared),
+    sessions: new Sessions(withDevices),
+    tags: new Tags({ accountData }),
+    typing: new Typing(shared),
+  }
+}
+
+export type Users = Awaited<ReturnType<typeof composeUsers>>

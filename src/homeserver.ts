@@ -1,0 +1,64 @@
+import { composeClientApi } from './composition/client-api.ts'
+import { composeFederation } from './composition/federation.ts'
+import { composeFederationApi } from './composition/federation-api.ts'
+import { composeKeys } from './composition/keys.ts'
+import { composeRemotes } from './composition/remotes.ts'
+import { composeRooms } from './composition/rooms.ts'
+import { composeUsers } from './composition/users.ts'
+import type { QueueStatus } from './federation/sender.ts'
+import type { Handler } from './http/router.ts'
+import { MediaStore } from './media/media-store.ts'
+import type { HomeserverPorts } from './ports/homeserver-ports.ts'
+import { Stream } from './streams/stream.ts'
+
+/** A running homeserver. */
+export interface Homeserver {
+  /** Answers the Client-Server API. */
+  readonly handleClient: Handler
+  /** Answers the Server-Server API. */
+  readonly handleFederation: Handler
+  /** What waits for other servers, for people to see. */
+  queues(): Promise<readonly QueueStatus[]>
+  /** Resolves once every event that other servers sent has been dealt with. */
+  idle(): Promise<void>
+  /** Stops sending and following. What is durable is taken up by the next start. */
+  stop(): Promise<void>
+}
+
+/**
+ * Composes a homeserver on its ports and starts it: what was staged, queued or half-sent goes on.
+ *
+ * @example
+ * const homeserver = await createHomeserver({ storage: new MemoryStorage(), … })
+ * const response = await homeserver.handleClient(new Request('https://x/_matrix/client/versions'), { trusted: true, address: 'page' })
+ */
+export async function createHomeserver(ports: HomeserverPorts): Promise<Homeserver> {
+  const stream = await Stream.open(ports.storage)
+  const remotes = composeRemotes(ports)
+  const rooms = composeRooms({ ...ports, stream, remotes })
+  const federation = composeFederation({ ...ports, stream, remotes, store: rooms.store })
+  const keys = composeKeys({ ...ports, stream, remotes, federation, store: rooms.store })
+  const users = await composeUsers({ ...ports, stream, remotes, federation, keys, store: rooms.store })
+  const media = new MediaStore({
+    ...ports,
+    serverName: ports.signer.serverName,
+    remote: remotes.media,
+    maxBytes: ports.settings.maxUploadBytes,
+    incarnation: ports.settings.incarnation,
+  })
+  const parts = { ...ports, stream, remotes, rooms, federation, keys, users, media }
+  const handleClient = composeClientApi(parts)
+  const handleFederation = composeFederationApi(parts)
+  await federation.sender.start()
+  await rooms.receiver.resume()
+  return {
+    handleClient,
+    handleFederation,
+    queues: () => federation.sender.queues(),
+    idle: () => rooms.receiver.idle(),
+    stop: async () => {
+      await federation.sender.stop()
+      await rooms.receiver.idle()
+    },
+  }
+}
