@@ -1,5 +1,4 @@
 import 'reflect-metadata'
-import { webcrypto } from 'node:crypto'
 import { mkdir, readFile, writeFile } from 'node:fs/promises'
 import { isIP } from 'node:net'
 import { join } from 'node:path'
@@ -32,10 +31,10 @@ export async function keptCertificate(dataDir: string, serverName: string): Prom
 }
 
 async function makeCertificate(serverName: string): Promise<TlsFiles & { readonly ca: string }> {
-  x509.cryptoProvider.set(webcrypto as Crypto)
+  x509.cryptoProvider.set(crypto)
   const host = serverName.replace(/:\d+$/, '').replace(/^\[|\]$/g, '')
-  const caKeys = await webcrypto.subtle.generateKey(algorithm, true, ['sign', 'verify'])
-  const keys = await webcrypto.subtle.generateKey(algorithm, true, ['sign', 'verify'])
+  const caKeys = await crypto.subtle.generateKey(algorithm, true, ['sign', 'verify'])
+  const keys = await crypto.subtle.generateKey(algorithm, true, ['sign', 'verify'])
   const span = { notBefore: new Date(Date.now() - 86_400_000), notAfter: new Date(Date.now() + validMs) }
   const ca = await x509.X509CertificateGenerator.createSelfSigned({
     ...span,
@@ -53,9 +52,14 @@ async function makeCertificate(serverName: string): Promise<TlsFiles & { readonl
     publicKey: keys.publicKey,
     signingKey: caKeys.privateKey,
     signingAlgorithm: algorithm,
-    extensions: [new x509.SubjectAlternativeNameExtension([{ type: isIP(host) ? 'ip' : 'dns', value: host }, { type: 'ip', value: '127.0.0.1' }])],
+    extensions: [
+      new x509.SubjectAlternativeNameExtension([
+        { type: isIP(host) ? 'ip' : 'dns', value: host },
+        { type: 'ip', value: '127.0.0.1' },
+      ]),
+    ],
   })
-  const exported = Buffer.from(await webcrypto.subtle.exportKey('pkcs8', keys.privateKey)).toString('base64')
+  const exported = Buffer.from(await crypto.subtle.exportKey('pkcs8', keys.privateKey)).toString('base64')
   const key = `-----BEGIN PRIVATE KEY-----\n${exported.match(/.{1,64}/g)?.join('\n')}\n-----END PRIVATE KEY-----\n`
   return { ca: ca.toString('pem'), cert: `${leaf.toString('pem')}\n${ca.toString('pem')}\n`, key }
 }

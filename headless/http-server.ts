@@ -52,7 +52,12 @@ async function respond(options: FrontOptions, request: IncomingMessage, response
         surface: options.surface,
         address: request.socket.remoteAddress ?? 'unknown',
         to: '',
-        request: { method: request.method ?? 'GET', uri: request.url ?? '/', headers: headersOf(request), ...(body.byteLength > 0 ? { body } : {}) },
+        request: {
+          method: request.method ?? 'GET',
+          uri: request.url ?? '/',
+          headers: headersOf(request),
+          ...(body.byteLength > 0 ? { body } : {}),
+        },
       },
       gone.signal,
     )

@@ -2,6 +2,7 @@ import { readFile, stat } from 'node:fs/promises'
 import { createServer, type IncomingMessage, type OutgoingHttpHeaders, type Server, type ServerResponse } from 'node:http'
 import type { AddressInfo } from 'node:net'
 import { extname, join } from 'node:path'
+import type { Duplex } from 'node:stream'
 import { parseArgs } from 'node:util'
 import { pageHeaders } from '../worker/page-headers.ts'
 
@@ -35,6 +36,8 @@ export interface StaticServerOptions {
   readonly port: number
   /** Paths answered with a JSON value instead of a file, to pages of this machine only. */
   readonly json?: Readonly<Record<string, unknown>>
+  /** Takes over connections that ask for another protocol, such as WebSockets. */
+  readonly upgrade?: (request: IncomingMessage, socket: Duplex, head: Buffer) => void
 }
 
 export interface StaticServer {
@@ -71,6 +74,7 @@ export async function startStaticServer(options: StaticServerOptions): Promise<S
 
 function listen(options: StaticServerOptions, host: string, port: number): Promise<Server | undefined> {
   const server = createServer((request, response) => void respond(options, request, response))
+  if (options.upgrade) server.on('upgrade', options.upgrade)
   return new Promise((resolve, reject) => {
     server.once('error', (error: NodeJS.ErrnoException) => {
       if (error.code === 'EADDRNOTAVAIL' || error.code === 'EAFNOSUPPORT') resolve(undefined)
