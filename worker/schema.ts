@@ -1,0 +1,17 @@
+import { table } from '../src/ports/storage.ts'
+import { type Migration, migrations } from '../src/storage/schema.ts'
+import type { Identity } from './identity.ts'
+import type { StoredSettings } from './stored-settings.ts'
+
+export const identities = table<'self', Identity>('identity')
+export const storedSettings = table<'self', StoredSettings>('stored_settings')
+/** The incarnation by which this instance learned to be superseded. */
+export const supersededBy = table<'self', number>('superseded_by')
+
+const browserMigrations: readonly Migration[] = [{ create: [identities.name, storedSettings.name, supersededBy.name] }]
+
+/** The homeserver's tables and those of the browser part. Both lists only ever grow, and so does the version, which is their length. */
+export const allMigrations: readonly Migration[] = [...migrations, ...browserMigrations]
+
+/** The homeserver's own tables. */
+export const homeserverTables = migrations.flatMap(({ create }) => create).map((name) => table<string, unknown>(name))
