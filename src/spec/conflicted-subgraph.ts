@@ -14,7 +14,7 @@ export function* conflictedSubgraph(conflicted: ReadonlySet<EventId>, events: Re
     for (const found of level) visited.set(found.event.eventId, found)
     const cited = level.filter(({ rank }) => rank > oldest).flatMap(({ event }) => event.authEvents)
     yield* events.need(cited)
-    level = events.all(cited).filter(({ rank, event }) => rank >= oldest && !visited.has(event.eventId))
+    level = events.all(cited).filter(({ rank, event }) => rank > oldest && !visited.has(event.eventId))
   }
   const leading = new Set<EventId>()
   for (const { event } of [...visited.values()].sort((a, b) => a.rank - b.rank)) {

@@ -21,7 +21,11 @@ export function* powerOrdering(rules: RoomVersionRules, ordered: ReadonlySet<Eve
     const before = event.authEvents.filter((cited) => ordered.has(cited) && events.get(cited) !== undefined)
     const vertex = { event, level: senderLevel(rules, event, events), waitsFor: new Set(before).size }
     vertices.set(event.eventId, vertex)
-    for (const cited of new Set(before)) dependents.set(cited, [...(dependents.get(cited) ?? []), vertex])
+    for (const cited of new Set(before)) {
+      const others = dependents.get(cited)
+      if (others === undefined) dependents.set(cited, [vertex])
+      else others.push(vertex)
+    }
   }
   return topologicalOrder([...vertices.values()], dependents)
 }
