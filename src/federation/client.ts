@@ -146,9 +146,18 @@ function uriOf({ path, query }: RemoteRequest): string {
 }
 
 async function bytesOf({ body }: WireResponse, { to, limit }: { to: ServerName; limit: number }): Promise<Uint8Array<ArrayBuffer>> {
-  if (!(body instanceof Uint8Array)) return readBytes(body, limit)
-  if (body.byteLength > limit) throw nonsense(to)
-  return body
+  const isStream = !(body instanceof Uint8Array)
+  const bytes = isStream
+    ? await readBytes(body, limit).catch((failure: unknown) => (isTooLarge(failure) ? undefined : Promise.reject(failure)))
+    : body
+  if (bytes === undefined || bytes.byteLength > limit) {
+    throw new MatrixError(502, 'M_TOO_LARGE', { message: `The answer of ${to} is larger than ${limit} bytes` })
+  }
+  return bytes
+}
+
+function isTooLarge(failure: unknown): boolean {
+  return failure instanceof MatrixError && failure.errcode === 'M_TOO_LARGE'
 }
 
 function parsed(bytes: Uint8Array): JsonValue | undefined {

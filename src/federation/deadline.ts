@@ -6,8 +6,8 @@ export class DeadlineExceeded extends Error {
 }
 
 /**
- * Runs `run` for at most `timeoutMs`; then its signal aborts and the result is a `DeadlineExceeded`, whatever `run` does. Its
- * signal also aborts with `signal`.
+ * Runs `run` for at most `timeoutMs`; then, or when `signal` aborts, its own signal aborts and the result is a
+ * `DeadlineExceeded`, whatever `run` does.
  */
 export async function withDeadline<T>(
   bound: { readonly clock: Clock; readonly timeoutMs: number; readonly signal?: AbortSignal },
@@ -15,13 +15,13 @@ export async function withDeadline<T>(
 ): Promise<T> {
   const over = new AbortController()
   const done = new AbortController()
-  const late = bound.clock.sleep(bound.timeoutMs, done.signal).then(() => {
+  const timer = bound.signal ? AbortSignal.any([done.signal, bound.signal]) : done.signal
+  const late = bound.clock.sleep(bound.timeoutMs, timer).then(() => {
     if (!done.signal.aborted) over.abort()
-    throw new DeadlineExceeded(`no answer within ${bound.timeoutMs} ms`)
+    throw new DeadlineExceeded(bound.signal?.aborted ? 'given up' : `no answer within ${bound.timeoutMs} ms`)
   })
-  const signal = bound.signal ? AbortSignal.any([over.signal, bound.signal]) : over.signal
   try {
-    return await Promise.race([run(signal), late])
+    return await Promise.race([run(over.signal), late])
   } finally {
     done.abort()
   }

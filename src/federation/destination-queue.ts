@@ -51,7 +51,7 @@ export class DestinationQueue {
   #pending: { readonly transaction: Transaction; readonly ephemeral: readonly [string, Edu][] } | undefined
   readonly #ephemeral = new EphemeralEdus()
   #ephemeralCount = 0
-  /** Nothing in the log up to where it was read is for this server. */
+  /** Nothing is under way, and nothing in the log up to where it was read is for this server. */
   #caughtUp = false
   #running: Promise<void> | undefined
   #again = false
@@ -85,8 +85,10 @@ export class DestinationQueue {
 
   /** Something may be there to send: in the log from `from` on, or elsewhere. */
   wake(from?: Position): void {
-    if (from !== undefined && this.#caughtUp) this.#position = Math.max(this.#position, from - 1)
-    if (from !== undefined) this.#caughtUp = false
+    if (from !== undefined && this.#caughtUp) {
+      this.#position = Math.max(this.#position, from - 1)
+      this.#caughtUp = false
+    }
     this.#start()
   }
 
@@ -120,7 +122,7 @@ export class DestinationQueue {
 
   /** The row that says where this queue stands without having sent anything; `undefined` where it has not caught up. */
   caughtUpRow(): Write | undefined {
-    if (!this.#caughtUp || this.#failures > 0 || this.#pending) return undefined
+    if (!this.#caughtUp || this.#failures > 0) return undefined
     return put(destinations, this.server, { position: this.#deps.log.scanned, failures: 0, retryAt: 0 })
   }
 
@@ -177,7 +179,7 @@ export class DestinationQueue {
     }
     this.#failures = 0
     this.#retryAt = 0
-    this.#position = Math.max(this.#position, transaction.range.upTo)
+    this.#position = transaction.range.upTo
     this.#resumed = undefined
     await storage.commit(
       [this.#row(undefined), ...transaction.storedEdus.map((position) => remove(outgoingEdus, [this.server, position]))],
@@ -222,19 +224,19 @@ export class DestinationQueue {
 
   async #next(): Promise<{ transaction: Transaction; ephemeral: [string, Edu][] } | undefined> {
     const { log, storage, clock, incarnation } = this.#deps
+    if (this.#caughtUp) this.#position = Math.max(this.#position, log.scanned)
+    this.#caughtUp = false
     // A transaction that was under way in an earlier run is made again exactly.
-    const resumed = this.#resumed?.after === this.#position && this.#resumed.upTo <= log.scanned ? this.#resumed : undefined
+    const resumed = this.#resumed?.after === this.#position ? this.#resumed : undefined
     const target = resumed?.upTo ?? log.scanned
-    const { records, upTo } = this.#caughtUp
-      ? { records: [], upTo: Math.max(this.#position, target) }
-      : await log.batch(this.server, { after: this.#position, upTo: target, limit: mostPdus })
-    if (records.length < mostPdus && !resumed) this.#caughtUp = upTo === log.scanned
+    const { records, upTo } = await log.batch(this.server, { after: this.#position, upTo: target, limit: mostPdus })
     const edus = { ...this.#eduRange(resumed?.newestEdu), limit: mostEdus }
     const stored = await storage.read([outgoingEdus], (tx) => tx.range(outgoingEdus, edus))
     const ephemeral = this.#ephemeral.take(mostEdus - stored.length, clock.now())
     if (records.length + stored.length + ephemeral.length === 0) {
       this.#position = Math.max(this.#position, upTo)
       this.#resumed = undefined
+      this.#caughtUp = this.#position === log.scanned
       return undefined
     }
     const range = { after: this.#position, upTo: Math.max(upTo, this.#position), newestEdu: stored.at(-1)?.[0][1] ?? 0 }

@@ -1,20 +1,29 @@
 import type { EventRecord, RoomStore } from '../rooms/room-store.ts'
+import { authChain as walkAuthChain } from '../spec/auth-chain.ts'
 import type { EventId, RoomId } from '../spec/event.ts'
+import { rulesOf } from '../spec/room-version.ts'
 
 /** Bounds what one request can make us read. */
 const mostVisited = 50_000
 
-/** The auth events of the given ones, and theirs, recursively; the given ones only where they are among those. */
+/**
+ * The auth events of the given ones, and theirs, recursively; the given ones only where they are among those. The create event,
+ * which from room version 12 on no event cites, is among them.
+ */
 export async function authChain(store: RoomStore, eventIds: Iterable<EventId>): Promise<EventRecord[]> {
-  const chain = new Map<EventId, EventRecord>()
-  const starts = await store.events(eventIds)
-  let frontier = new Set([...starts.values()].flatMap(({ event }) => event.authEvents))
-  while (frontier.size > 0) {
-    const found = await store.events(frontier)
-    for (const [eventId, record] of found) chain.set(eventId, record)
-    frontier = new Set([...found.values()].flatMap(({ event }) => event.authEvents).filter((eventId) => !chain.has(eventId)))
+  const starts = [...(await store.events(eventIds)).values()]
+  const creates = new Set(starts.filter(citesNoCreate).map(({ event }) => event.roomId.replace('!', '$')))
+  const walk = walkAuthChain(starts.map(({ event }) => event))
+  let step = walk.next()
+  while (!step.done) {
+    const found = await store.events(step.value)
+    step = walk.next(new Map([...found].map(([eventId, { event }]) => [eventId, event])))
   }
-  return [...chain.values()]
+  return [...(await store.events(new Set([...step.value.keys(), ...creates]))).values()]
+}
+
+function citesNoCreate({ stored }: EventRecord): boolean {
+  return rulesOf(stored.version)?.roomId === 'create-event-hash'
 }
 
 /**

@@ -1,4 +1,4 @@
-import { MatrixError, tooLarge, unknownError } from '../spec/errors.ts'
+import { unknownError } from '../spec/errors.ts'
 import type { ServerName } from '../spec/event.ts'
 import { type FederationClient, isUnsupported, nonsense } from './client.ts'
 import { readMultipart } from './multipart.ts'
@@ -29,15 +29,13 @@ export class RemoteMedia {
     this.#client = client
   }
 
-  /** The file. Rejects with the remote's error, `M_TOO_LARGE` beyond `maxBytes`, or a 502 where it makes no sense. */
+  /** The file. Rejects with the remote's error, a 502 with `M_TOO_LARGE` beyond `maxBytes`, or one where it makes no sense. */
   async download(server: ServerName, mediaId: string, bounds: Bounds): Promise<RemoteFile> {
     try {
       return await this.#signed(server, mediaId, bounds)
     } catch (failure) {
       if (isUnsupported(failure)) return this.#unsigned(server, mediaId, bounds)
-      throw failure instanceof MatrixError && failure.errcode === 'M_TOO_LARGE'
-        ? tooLarge('The file is larger than is accepted here')
-        : failure
+      throw failure
     }
   }
 

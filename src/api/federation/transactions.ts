@@ -10,7 +10,7 @@ import { isObject, type JsonObject, type JsonValue } from '../../spec/json.ts'
 import type { EduHandler } from '../../streams/edu.ts'
 import { pduNestingLimit } from './inputs.ts'
 
-interface TransactionDeps {
+export interface TransactionDeps {
   readonly receiver: { receive(origin: ServerName, pdus: readonly JsonValue[]): Promise<Record<EventId, { error?: string }>> }
   /** By EDU type; the others are passed over. */
   readonly eduHandlers: Readonly<Record<string, EduHandler>>
