@@ -13,9 +13,17 @@ export interface StoredFallbackKey extends StoredOneTimeKey {
   readonly used: boolean
 }
 
+export interface StoredDeviceList {
+  /** Of the newest change. */
+  readonly position: number
+  /** Of the newest `m.device_list_update` sent to everyone; 0 before the first. */
+  readonly streamId: number
+}
+
 /** What another server said of its user's devices. */
 export interface StoredRemoteDevices {
-  readonly streamId: number
+  /** Of the newest update applied; absent until the first. */
+  readonly streamId?: number
   /** Device id → signed device keys; `device_display_name` in `unsigned`. */
   readonly devices: Readonly<Record<string, JsonObject>>
   readonly masterKey?: JsonObject
@@ -42,11 +50,13 @@ export const fallbackKeys = table<readonly [UserId, string, string], StoredFallb
 export const crossSigningKeys = table<readonly [UserId, string], JsonObject>('cross_signing_keys')
 /** [signed user id, signed device id or public key, signing user id, signing key id] → signature, beside those uploaded with the key. */
 export const keySignatures = table<readonly [UserId, string, UserId, string], string>('key_signatures')
-/** User id, of any server → position of the newest change of the user's device list. */
-export const deviceListPositions = table<UserId, number>('device_list_positions')
+/** User id, of any server → where the user's device list stands. */
+export const deviceLists = table<UserId, StoredDeviceList>('device_lists')
 /** Position → whose device list changed there; one row for each user. */
 export const deviceListLog = table<number, UserId>('device_list_log')
-/** Remote user whose devices we track. */
+/** [signing user id, position] → whom the user signed: seen by that user alone. */
+export const userSignatureLog = table<readonly [UserId, number], UserId>('user_signature_log')
+/** Users of other servers whose devices clients here asked for. */
 export const remoteDevices = table<UserId, StoredRemoteDevices>('remote_devices')
 /** [user id, version]. */
 export const backupVersions = table<readonly [UserId, number], StoredBackupVersion>('backup_versions')
@@ -65,8 +75,9 @@ export const keyTables = {
   fallbackKeys,
   crossSigningKeys,
   keySignatures,
-  deviceListPositions,
+  deviceLists,
   deviceListLog,
+  userSignatureLog,
   remoteDevices,
   backupVersions,
   backupSessions,

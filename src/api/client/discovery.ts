@@ -1,0 +1,50 @@
+import { type Endpoint, forUser, open } from '../../http/endpoint.ts'
+import { notFound } from '../../spec/errors.ts'
+import { defaultRoomVersion, supportedRoomVersions } from '../../spec/room-version.ts'
+
+/** Of the specification; what each added is either served, or optional and answered as the specification says. */
+const versions = Array.from({ length: 19 }, (_, index) => `v1.${index + 1}`)
+
+export interface DiscoveryDeps {
+  /** Where other clients than the pages of this origin reach the Client-Server API, if anywhere. */
+  readonly clientBaseUrl?: string
+}
+
+/** What a client asks before anything else (Client-Server API, "Server Discovery" and "Capabilities negotiation"). */
+export function discoveryEndpoints({ clientBaseUrl }: DiscoveryDeps): Endpoint[] {
+  return [
+    open({
+      method: 'GET',
+      path: '/_matrix/client/versions',
+      handle: () => ({ versions, unstable_features: {} }),
+    }),
+    open({
+      method: 'GET',
+      path: '/.well-known/matrix/client',
+      handle: ({ request }) => {
+        const base = clientBaseUrl ?? new URL(request.url).origin
+        if (base === 'null') throw notFound('This homeserver is reached from its own page alone')
+        return { 'm.homeserver': { base_url: base } }
+      },
+    }),
+    forUser({
+      method: 'GET',
+      path: '/_matrix/client/v3/capabilities',
+      handle: () => ({
+        capabilities: {
+          'm.change_password': { enabled: true },
+          'm.room_versions': {
+            default: defaultRoomVersion,
+            available: Object.fromEntries(supportedRoomVersions().map((version) => [version, 'stable'])),
+          },
+          'm.set_displayname': { enabled: true },
+          'm.set_avatar_url': { enabled: true },
+          'm.profile_fields': { enabled: true },
+          'm.3pid_changes': { enabled: false },
+          'm.get_login_token': { enabled: false },
+          'm.forget_forced_upon_leave': { enabled: false },
+        },
+      }),
+    }),
+  ]
+}

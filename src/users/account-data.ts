@@ -1,0 +1,99 @@
+import { last, put, type ReadTx, remove, type Storage, type Write } from '../ports/storage.ts'
+import type { RoomId, UserId } from '../spec/event.ts'
+import { isObject, type JsonObject } from '../spec/json.ts'
+import { Lru } from '../storage/lru.ts'
+import { accountData, accountDataLog } from '../storage/tables/users.ts'
+import { ChangeMarks } from '../streams/change-marks.ts'
+import type { Position, Stream } from '../streams/stream.ts'
+
+/** One piece of account data as `/sync` delivers it. */
+export interface AccountDataChange {
+  /** `''` for global account data. */
+  readonly roomId: RoomId
+  readonly type: string
+  readonly content: JsonObject
+}
+
+/** Account data, global and by room (Client-Server API, "Client Config"). */
+export class AccountData {
+  readonly #storage: Storage
+  readonly #stream: Stream
+  readonly #implied: (userId: UserId) => Readonly<Record<string, JsonObject>>
+  readonly #marks: ChangeMarks
+  readonly #ignored = new Lru<UserId, ReadonlySet<UserId>>(1000)
+
+  /** `implied` is the global account data that users have without having set it. */
+  constructor(deps: { storage: Storage; stream: Stream; implied: (userId: UserId) => Readonly<Record<string, JsonObject>> }) {
+    this.#storage = deps.storage
+    this.#stream = deps.stream
+    this.#implied = deps.implied
+    this.#marks = new ChangeMarks(deps.stream.current)
+  }
+
+  /** `roomId` is `''` for global account data. */
+  async get(userId: UserId, roomId: RoomId, type: string): Promise<JsonObject | undefined> {
+    const stored = await this.#storage.read([accountData], (tx) => tx.get(accountData, [userId, roomId, type]))
+    return stored?.content ?? (roomId === '' ? this.#impliedOf(userId, type) : undefined)
+  }
+
+  async set(userId: UserId, roomId: RoomId, datum: { readonly type: string; readonly content: JsonObject }): Promise<void> {
+    const { type, content } = datum
+    const before = await this.#storage.read([accountData], (tx) => tx.get(accountData, [userId, roomId, type]))
+    const writes = (position: Position): Write[] => [
+      ...(before ? [remove(accountDataLog, [userId, before.position])] : []),
+      put(accountData, [userId, roomId, type], { content, position }),
+      put(accountDataLog, [userId, position], [roomId, type]),
+    ]
+    await this.#stream.commit(1, writes, {
+      published: (position) => {
+        this.#marks.note(userId, position)
+        if (type === 'm.ignored_user_list') this.#ignored.delete(userId)
+      },
+    })
+  }
+
+  /** What changed after `since` and up to `upTo`, as it is now. */
+  async changedSince(userId: UserId, since: Position, upTo: Position): Promise<AccountDataChange[]> {
+    if (!this.#marks.changedAfter(userId, since)) return []
+    return this.#storage.read([accountData, accountDataLog], async (tx) => {
+      const log = await tx.range(accountDataLog, { after: [userId, since], to: [userId, upTo] })
+      const changed = new Map(log.map(([, [roomId, type]]) => [JSON.stringify([roomId, type]), [userId, roomId, type] as const]))
+      return changes(tx, [...changed.values()])
+    })
+  }
+
+  /** All account data of a user. */
+  async all(userId: UserId): Promise<AccountDataChange[]> {
+    const rows = await this.#storage.read([accountData], (tx) =>
+      tx.range(accountData, { from: [userId, '', ''], to: [userId, last, last] }),
+    )
+    const stored = rows.map(([[, roomId, type], { content }]) => ({ roomId, type, content }))
+    const set = new Set(stored.flatMap(({ roomId, type }) => (roomId === '' ? [type] : [])))
+    const implied = Object.entries(this.#implied(userId)).filter(([type]) => !set.has(type))
+    return [...implied.map(([type, content]) => ({ roomId: '', type, content })), ...stored]
+  }
+
+  /** Whom the user ignores (Client-Server API, "Ignoring Users"). */
+  async ignoredUsers(userId: UserId): Promise<ReadonlySet<UserId>> {
+    const cached = this.#ignored.get(userId)
+    if (cached) return cached
+    const began = this.#stream.current
+    const list = await this.get(userId, '', 'm.ignored_user_list')
+    const ignored = new Set(isObject(list?.ignored_users) ? Object.keys(list.ignored_users) : [])
+    if (!this.#marks.changedAfter(userId, began)) this.#ignored.set(userId, ignored)
+    return ignored
+  }
+
+  #impliedOf(userId: UserId, type: string): JsonObject | undefined {
+    const implied = this.#implied(userId)
+    return Object.hasOwn(implied, type) ? implied[type] : undefined
+  }
+}
+
+async function changes(tx: ReadTx, keys: readonly (readonly [UserId, RoomId, string])[]): Promise<AccountDataChange[]> {
+  const values = await tx.getMany(accountData, keys)
+  return keys.flatMap(([, roomId, type], index) => {
+    const value = values[index]
+    return value ? [{ roomId, type, content: value.content }] : []
+  })
+}

@@ -1,0 +1,98 @@
+import { last, put, remove, removeRange, type Storage, type Write } from '../ports/storage.ts'
+import type { UserId } from '../spec/event.ts'
+import { accountData, accountDataLog, accounts, devices, filters, profiles, pushers, type StoredDevice } from '../storage/tables/users.ts'
+import type { Stream } from '../streams/stream.ts'
+import type { DeviceChanges } from './device-changes.ts'
+import type { Tokens } from './tokens.ts'
+
+/** The devices of local users (Client-Server API, "Device Management"). */
+export class Devices {
+  readonly #storage: Storage
+  readonly #stream: Stream
+  readonly #tokens: Tokens
+  readonly #deviceChanges: DeviceChanges
+
+  constructor(deps: { storage: Storage; stream: Stream; tokens: Tokens; deviceChanges: DeviceChanges }) {
+    this.#storage = deps.storage
+    this.#stream = deps.stream
+    this.#tokens = deps.tokens
+    this.#deviceChanges = deps.deviceChanges
+  }
+
+  async list(userId: UserId): Promise<{ deviceId: string; device: StoredDevice }[]> {
+    const rows = await this.#storage.read([devices], (tx) => tx.range(devices, { from: [userId, ''], to: [userId, last] }))
+    return rows.map(([[, deviceId], device]) => ({ deviceId, device }))
+  }
+
+  get(userId: UserId, deviceId: string): Promise<StoredDevice | undefined> {
+    return this.#storage.read([devices], (tx) => tx.get(devices, [userId, deviceId]))
+  }
+
+  /** Names a device; `false` if the user has none of that id. */
+  async rename(userId: UserId, deviceId: string, displayName: string): Promise<boolean> {
+    const device = await this.get(userId, deviceId)
+    if (!device) return false
+    await this.#commit(userId, [{ deviceId, displayName }], [put(devices, [userId, deviceId], { ...device, displayName })])
+    return true
+  }
+
+  /** Removes devices with their tokens, keys and waiting messages; ids of no device are passed over. */
+  async remove(userId: UserId, deviceIds: readonly string[]): Promise<void> {
+    await this.#remove(userId, deviceIds, [])
+  }
+
+  /** Removes all devices, but for `keptDeviceId`. */
+  async removeAll(userId: UserId, keptDeviceId?: string): Promise<void> {
+    const all = (await this.list(userId)).map(({ deviceId }) => deviceId)
+    const removed = all.filter((deviceId) => deviceId !== keptDeviceId)
+    await this.remove(userId, removed)
+  }
+
+  /**
+   * Closes an account for good: nobody can log in any more, all devices go; with `erase` the user's account data and profile
+   * as well. Leaving the user's rooms is not done here.
+   */
+  async deactivate(userId: UserId, erase: boolean): Promise<void> {
+    const account = await this.#storage.read([accounts], (tx) => tx.get(accounts, userId))
+    if (!account) return
+    const { passwordHash: _, ...kept } = account
+    const all = (await this.list(userId)).map(({ deviceId }) => deviceId)
+    await this.#remove(userId, all, [
+      put(accounts, userId, { ...kept, deactivated: true }),
+      removeRange(pushers, { from: [userId, '', ''], to: [userId, last, last] }),
+      ...(erase ? erasure(userId) : []),
+    ])
+  }
+
+  async #remove(userId: UserId, deviceIds: readonly string[], alongside: readonly Write[]): Promise<void> {
+    const existing = (await this.list(userId)).filter(({ deviceId }) => deviceIds.includes(deviceId))
+    const revocations = await Promise.all(existing.map(({ deviceId }) => this.#tokens.revocation(userId, deviceId)))
+    const writes = [
+      ...alongside,
+      ...revocations.flatMap((revocation) => revocation.writes),
+      ...existing.map(({ deviceId }) => remove(devices, [userId, deviceId])),
+    ]
+    const changes = existing.map(({ deviceId }) => ({ deviceId, deleted: true }))
+    await this.#commit(userId, changes, writes)
+    this.#tokens.forget(revocations.flatMap(({ hashes }) => hashes))
+  }
+
+  async #commit(userId: UserId, changes: Parameters<DeviceChanges['prepare']>[1], writes: readonly Write[]): Promise<void> {
+    if (changes.length === 0) {
+      if (writes.length > 0) await this.#storage.commit(writes, 'strict')
+      return
+    }
+    const change = await this.#deviceChanges.prepare(userId, changes)
+    const { published } = change
+    await this.#stream.commit(change.count, (first) => [...writes, ...change.writes(first)], { published })
+  }
+}
+
+function erasure(userId: UserId): Write[] {
+  return [
+    put(profiles, userId, {}),
+    removeRange(accountData, { from: [userId, '', ''], to: [userId, last, last] }),
+    removeRange(accountDataLog, { from: [userId, 0], to: [userId, Number.MAX_SAFE_INTEGER] }),
+    removeRange(filters, { from: [userId, ''], to: [userId, last] }),
+  ]
+}

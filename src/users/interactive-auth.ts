@@ -1,0 +1,125 @@
+import type { Clock } from '../ports/clock.ts'
+import type { Random } from '../ports/random.ts'
+import { encodeUrlSafeBase64 } from '../spec/base64.ts'
+import { badJson, MatrixError } from '../spec/errors.ts'
+import type { UserId } from '../spec/event.ts'
+import { isObject, type JsonObject, type JsonValue } from '../spec/json.ts'
+import type { Accounts } from './accounts.ts'
+import { identifiedUser } from './password-login.ts'
+
+const sessionLifetimeMs = 15 * 60 * 1000
+const sessionLimit = 1000
+
+type Stage = 'm.login.password' | 'm.login.dummy'
+
+/** What an API call asks of who makes it. */
+export interface Requirement {
+  /** Any one of these, its stages in order. */
+  readonly flows: readonly (readonly Stage[])[]
+  /** Names the API call: what was shown for one call is worth nothing for another. */
+  readonly operation: string
+  /** Whose password it takes; without it, any account's, which is then the answer. */
+  readonly userId?: UserId
+}
+
+interface AuthSession {
+  readonly id: string
+  readonly operation: string
+  readonly userId: UserId | undefined
+  readonly expiresTs: number
+  readonly completed: Stage[]
+  provenUserId: UserId | undefined
+}
+
+/** The 401 that tells a client what to do next; has an `errcode` only once an attempt failed. */
+export class AuthenticationRequired extends MatrixError {
+  readonly #failed: boolean
+
+  constructor(challenge: JsonObject, failure: string | undefined) {
+    super(401, 'M_FORBIDDEN', { message: failure ?? 'Authentication required', fields: challenge })
+    this.#failed = failure !== undefined
+  }
+
+  override body(): JsonObject {
+    return this.#failed ? super.body() : this.fields
+  }
+}
+
+/** User-Interactive Authentication (Client-Server API, "User-Interactive Authentication API"). Sessions live in memory. */
+export class InteractiveAuth {
+  readonly #clock: Clock
+  readonly #random: Random
+  readonly #accounts: Accounts
+  readonly #sessions = new Map<string, AuthSession>()
+
+  constructor(deps: { clock: Clock; random: Random; accounts: Accounts }) {
+    this.#clock = deps.clock
+    this.#random = deps.random
+    this.#accounts = deps.accounts
+  }
+
+  /**
+   * Resolves once the `auth` of a request completes a flow, with the user whose password was given, if any. Otherwise throws
+   * {@link AuthenticationRequired}. A session serves one call only.
+   */
+  async require(auth: JsonValue | undefined, requirement: Requirement): Promise<UserId | undefined> {
+    if (auth !== undefined && !isObject(auth)) throw badJson('auth is not an object')
+    if (auth === undefined) throw challenge(requirement, this.#open(requirement))
+    const known = this.#find(auth, requirement)
+    if (auth.session !== undefined && !known) throw challenge(requirement, this.#open(requirement), 'Unknown or expired session')
+    const session = known ?? this.#open(requirement)
+    if (auth.type !== undefined) {
+      const failure = await this.#attempt(auth, session, requirement)
+      if (failure !== undefined) throw challenge(requirement, session, failure)
+    }
+    const complete = requirement.flows.some((flow) => flow.every((stage) => session.completed.includes(stage)))
+    if (!complete) throw challenge(requirement, session)
+    this.#sessions.delete(session.id)
+    return session.provenUserId
+  }
+
+  /** Tries one stage: why it failed, or `undefined`. */
+  async #attempt(auth: JsonObject, session: AuthSession, { flows }: Requirement): Promise<string | undefined> {
+    const stage = flows.flat().find((offered) => offered === auth.type)
+    if (!stage) return 'This type of authentication is not offered'
+    if (session.completed.includes(stage)) return undefined
+    const next = flows.some((flow) => flow[session.completed.length] === stage && session.completed.every((done, i) => flow[i] === done))
+    if (!next) return 'The stages of a flow are to be completed in order'
+    if (stage === 'm.login.password') {
+      const userId = await this.#provenByPassword(auth, session)
+      if (userId === undefined) return 'Invalid user name or password'
+      session.provenUserId = userId
+    }
+    session.completed.push(stage)
+    return undefined
+  }
+
+  async #provenByPassword(auth: JsonObject, session: AuthSession): Promise<UserId | undefined> {
+    const userId = identifiedUser(auth, this.#accounts) ?? session.userId
+    if (userId === undefined || (session.userId !== undefined && userId !== session.userId)) return undefined
+    if (typeof auth.password !== 'string') return undefined
+    return (await this.#accounts.hasPassword(userId, auth.password)) ? userId : undefined
+  }
+
+  #find({ session: id }: JsonObject, { operation, userId }: Requirement): AuthSession | undefined {
+    const session = typeof id === 'string' ? this.#sessions.get(id) : undefined
+    if (!session || session.expiresTs <= this.#clock.now()) return undefined
+    return session.operation === operation && session.userId === userId ? session : undefined
+  }
+
+  #open({ operation, userId }: Requirement): AuthSession {
+    const [oldest] = this.#sessions.keys()
+    if (oldest !== undefined && this.#sessions.size >= sessionLimit) this.#sessions.delete(oldest)
+    const id = encodeUrlSafeBase64(this.#random.bytes(18))
+    const expiresTs = this.#clock.now() + sessionLifetimeMs
+    const session: AuthSession = { id, operation, userId, expiresTs, completed: [], provenUserId: undefined }
+    this.#sessions.set(id, session)
+    return session
+  }
+}
+
+function challenge({ flows }: Requirement, session: AuthSession, failure?: string): AuthenticationRequired {
+  const fields: JsonObject = { flows: flows.map((stages) => ({ stages: [...stages] })), params: {}, session: session.id }
+  if (session.completed.length > 0) fields.completed = [...session.completed]
+  return new AuthenticationRequired(fields, failure)
+}

@@ -1,0 +1,38 @@
+import { sha256 } from '@noble/hashes/sha2.js'
+import type { Clock } from '../ports/clock.ts'
+import type { Random } from '../ports/random.ts'
+import { put, type Storage } from '../ports/storage.ts'
+import { encodeUrlSafeBase64 } from '../spec/base64.ts'
+import type { UserId } from '../spec/event.ts'
+import { openIdTokens } from '../storage/tables/users.ts'
+
+const lifetimeMs = 60 * 60 * 1000
+
+/** Tokens by which a user proves to a third party who they are (Client-Server API, "OpenID"). */
+export class OpenIdTokens {
+  readonly #storage: Storage
+  readonly #clock: Clock
+  readonly #random: Random
+
+  constructor(deps: { storage: Storage; clock: Clock; random: Random }) {
+    this.#storage = deps.storage
+    this.#clock = deps.clock
+    this.#random = deps.random
+  }
+
+  async issue(userId: UserId): Promise<{ token: string; expiresInSeconds: number }> {
+    const token = encodeUrlSafeBase64(this.#random.bytes(32))
+    await this.#storage.commit([put(openIdTokens, hashOf(token), { userId, expiresTs: this.#clock.now() + lifetimeMs })], 'strict')
+    return { token, expiresInSeconds: lifetimeMs / 1000 }
+  }
+
+  /** Whose token this is, while it is valid. */
+  async userOf(token: string): Promise<UserId | undefined> {
+    const stored = await this.#storage.read([openIdTokens], (tx) => tx.get(openIdTokens, hashOf(token)))
+    return stored && stored.expiresTs > this.#clock.now() ? stored.userId : undefined
+  }
+}
+
+function hashOf(token: string): string {
+  return encodeUrlSafeBase64(sha256(new TextEncoder().encode(token)))
+}

@@ -1,0 +1,151 @@
+import { sha256 } from '@noble/hashes/sha2.js'
+import type { Clock } from '../ports/clock.ts'
+import type { Random } from '../ports/random.ts'
+import { last, put, type ReadTx, remove, type Storage, type Write } from '../ports/storage.ts'
+import { encodeUrlSafeBase64 } from '../spec/base64.ts'
+import type { UserId } from '../spec/event.ts'
+import { Lru } from '../storage/lru.ts'
+import {
+  accessTokens,
+  accounts,
+  deviceTokens,
+  refreshTokens,
+  type StoredAccessToken,
+  type StoredRefreshToken,
+} from '../storage/tables/users.ts'
+
+/** How long an access token of a client that can refresh it lives. */
+const lifetimeMs = 60 * 60 * 1000
+
+/** A device's tokens, newly made: what the client is told, and what is stored. */
+export interface IssuedTokens {
+  readonly answer: { access_token: string; refresh_token?: string; expires_in_ms?: number }
+  readonly writes: readonly Write[]
+}
+
+/** An access token as it is looked up for each request. */
+export interface KnownToken extends StoredAccessToken {
+  readonly hash: string
+  readonly admin: boolean
+}
+
+interface DeviceTokens {
+  readonly access: ReadonlyMap<string, StoredAccessToken>
+  readonly refresh: ReadonlyMap<string, StoredRefreshToken>
+}
+
+/**
+ * Access and refresh tokens: 256 random bits each, stored as their SHA-256 (Client-Server API, "Refreshing access tokens").
+ * A refresh token stays valid until one of the tokens got with it is used, so that a lost answer can be asked for again.
+ */
+export class Tokens {
+  readonly #storage: Storage
+  readonly #clock: Clock
+  readonly #random: Random
+  readonly #cache = new Lru<string, KnownToken>(10_000)
+  /** Counts revocations: a look-up that began before one must not cache what it found. */
+  #revocations = 0
+
+  constructor(deps: { storage: Storage; clock: Clock; random: Random }) {
+    this.#storage = deps.storage
+    this.#clock = deps.clock
+    this.#random = deps.random
+  }
+
+  /** What is known of an access token, expired or not. */
+  async find(token: string): Promise<KnownToken | undefined> {
+    const hash = hashOf(token)
+    const cached = this.#cache.get(hash)
+    if (cached) return cached
+    const began = this.#revocations
+    const known = await this.#storage.read([accessTokens, accounts], async (tx) => {
+      const stored = await tx.get(accessTokens, hash)
+      const account = stored && (await tx.get(accounts, stored.userId))
+      return stored && account && !account.deactivated ? { ...stored, hash, admin: account.admin } : undefined
+    })
+    if (known && began === this.#revocations) this.#cache.set(hash, known)
+    return known
+  }
+
+  /** Makes tokens for a device; `replaces` is the refresh token they are got with. */
+  issue(owner: { userId: UserId; deviceId: string }, options: { refreshable: boolean; replaces?: string }): IssuedTokens {
+    const { userId, deviceId } = owner
+    const replaces = options.replaces === undefined ? {} : { replaces: options.replaces }
+    const access = encodeUrlSafeBase64(this.#random.bytes(32))
+    const expiry = options.refreshable ? { expiresTs: this.#clock.now() + lifetimeMs } : {}
+    const writes: Write[] = [
+      put(accessTokens, hashOf(access), { userId, deviceId, ...replaces, ...expiry }),
+      put(deviceTokens, [userId, deviceId, hashOf(access)], 'access'),
+    ]
+    if (!options.refreshable) return { answer: { access_token: access }, writes }
+    const refresh = encodeUrlSafeBase64(this.#random.bytes(32))
+    writes.push(
+      put(refreshTokens, hashOf(refresh), { userId, deviceId, ...replaces }),
+      put(deviceTokens, [userId, deviceId, hashOf(refresh)], 'refresh'),
+    )
+    return { answer: { access_token: access, refresh_token: refresh, expires_in_ms: lifetimeMs }, writes }
+  }
+
+  /** New tokens for a refresh token; `undefined` if it is not, or no longer, valid. */
+  async refresh(token: string): Promise<IssuedTokens['answer'] | undefined> {
+    const hash = hashOf(token)
+    const stored = await this.#storage.read([refreshTokens], (tx) => tx.get(refreshTokens, hash))
+    if (!stored) return undefined
+    const tokens = await this.#ofDevice(stored.userId, stored.deviceId)
+    // Tokens of an earlier refresh with the same token never reached the client.
+    const lost = [...tokens.access, ...tokens.refresh].flatMap(([key, { replaces }]) => (replaces === hash ? [key] : []))
+    const over = stored.replaces === undefined ? lost : [...lost, stored.replaces]
+    const issued = this.issue(stored, { refreshable: true, replaces: hash })
+    await this.#storage.commit([...over.flatMap((key) => tokenRemoval(stored, key)), ...issued.writes], 'strict')
+    this.forget(over)
+    return issued.answer
+  }
+
+  /** To be called when an access token is used: revokes the refresh token it was got with, and the device's older access tokens. */
+  async used(known: KnownToken): Promise<void> {
+    const { hash, admin, replaces, ...kept } = known
+    if (replaces === undefined) return
+    const tokens = await this.#ofDevice(known.userId, known.deviceId)
+    const over = [replaces, ...[...tokens.access.keys()].filter((key) => key !== hash)]
+    await this.#storage.commit([...over.flatMap((key) => tokenRemoval(known, key)), put(accessTokens, hash, kept)], 'strict')
+    this.forget(over)
+    this.#cache.set(hash, { ...kept, hash, admin })
+  }
+
+  /** What it takes to revoke every token of a device. Once committed, {@link forget} the `hashes`. */
+  async revocation(userId: UserId, deviceId: string): Promise<{ hashes: readonly string[]; writes: readonly Write[] }> {
+    const hashes = (await this.#storage.read([deviceTokens], (tx) => deviceRows(tx, userId, deviceId))).map(([[, , hash]]) => hash)
+    return { hashes, writes: hashes.flatMap((hash) => tokenRemoval({ userId, deviceId }, hash)) }
+  }
+
+  /** Drops revoked tokens from memory. */
+  forget(hashes: readonly string[]): void {
+    this.#revocations++
+    for (const hash of hashes) this.#cache.delete(hash)
+  }
+
+  #ofDevice(userId: UserId, deviceId: string): Promise<DeviceTokens> {
+    return this.#storage.read([deviceTokens, accessTokens, refreshTokens], async (tx) => {
+      const rows = await deviceRows(tx, userId, deviceId)
+      const hashes = rows.map(([[, , hash]]) => hash)
+      const [access, refresh] = await Promise.all([tx.getMany(accessTokens, hashes), tx.getMany(refreshTokens, hashes)])
+      return { access: found(hashes, access), refresh: found(hashes, refresh) }
+    })
+  }
+}
+
+function deviceRows(tx: ReadTx, userId: UserId, deviceId: string): Promise<[readonly [UserId, string, string], 'access' | 'refresh'][]> {
+  return tx.range(deviceTokens, { from: [userId, deviceId, ''], to: [userId, deviceId, last] })
+}
+
+function found<V>(keys: readonly string[], values: readonly (V | undefined)[]): Map<string, V> {
+  return new Map(keys.flatMap((key, index) => (values[index] === undefined ? [] : [[key, values[index]]])))
+}
+
+function tokenRemoval({ userId, deviceId }: { userId: UserId; deviceId: string }, hash: string): Write[] {
+  return [remove(accessTokens, hash), remove(refreshTokens, hash), remove(deviceTokens, [userId, deviceId, hash])]
+}
+
+function hashOf(token: string): string {
+  return encodeUrlSafeBase64(sha256(new TextEncoder().encode(token)))
+}
