@@ -72,7 +72,10 @@ function deviceKeyEndpoints({ deviceKeys, oneTimeKeys, keyRequests, deviceListsB
       method: 'GET',
       path: `${path}/changes`,
       query: v.looseObject({ from: v.string(), to: v.string() }),
-      handle: async ({ session, query }) => ({ ...(await deviceListsBetween(session.userId, query.from, query.to)) }),
+      handle: async ({ session, query }) => {
+        const { changed, left } = await deviceListsBetween(session.userId, query.from, query.to)
+        return { changed: [...changed], left: [...left] }
+      },
     }),
   ]
 }
