@@ -32,7 +32,7 @@ export function composeRooms(ports: HomeserverPorts & { readonly stream: Stream;
 export type Rooms = ReturnType<typeof composeRooms>
 
 /** What a membership event shows of a local user. */
-async function shownProfile({ storage }: HomeserverPorts, userId: UserId): Promise<JsonObject> {
+export async function shownProfile({ storage }: Pick<HomeserverPorts, 'storage'>, userId: UserId): Promise<JsonObject> {
   const profile = await storage.read([accounts, profiles], (tx) => tx.get(profiles, userId))
   const { displayname, avatar_url: avatarUrl } = profile ?? {}
   return {

@@ -49,13 +49,22 @@ export class RemoteUsers {
 
   /** Device and cross-signing keys; `wanted` maps user ids of `at` to lists of device ids, empty for all. */
   async query(at: ServerName, wanted: Readonly<Record<string, readonly string[]>>, signal?: AbortSignal): Promise<JsonObject> {
-    const answer = await this.#keys(at, 'query', { device_keys: wanted }, signal)
+    const answer = await this.#keys(
+      at,
+      'query',
+      { device_keys: Object.fromEntries(Object.entries(wanted).map(([userId, ids]) => [userId, [...ids]])) },
+      signal,
+    )
     assertAnswer(keys, answer, at)
     return answer
   }
 
   /** One-time keys by user and device; `wanted` maps user ids of `at` to device ids to algorithms. Never repeated by itself. */
-  async claim(at: ServerName, wanted: Readonly<Record<string, Readonly<Record<string, string>>>>, signal?: AbortSignal): Promise<JsonObject> {
+  async claim(
+    at: ServerName,
+    wanted: Readonly<Record<string, Readonly<Record<string, string>>>>,
+    signal?: AbortSignal,
+  ): Promise<JsonObject> {
     const answer = await this.#keys(at, 'claim', { one_time_keys: wanted }, signal)
     assertAnswer(claimed, answer, at)
     return answer

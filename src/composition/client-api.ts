@@ -1,0 +1,141 @@
+import { accountEndpoints } from '../api/client/account.ts'
+import { accountDataEndpoints } from '../api/client/account-data.ts'
+import { devicesEndpoints } from '../api/client/devices.ts'
+import { discoveryEndpoints } from '../api/client/discovery.ts'
+import { keyBackupEndpoints } from '../api/client/key-backup.ts'
+import { keysEndpoints } from '../api/client/keys.ts'
+import { loginEndpoints } from '../api/client/login.ts'
+import { mediaEndpoints } from '../api/client/media.ts'
+import { notOfferedEndpoints } from '../api/client/not-offered.ts'
+import { presenceEndpoints } from '../api/client/presence.ts'
+import { profileEndpoints } from '../api/client/profile.ts'
+import { pushRulesEndpoints } from '../api/client/push-rules.ts'
+import { pushersEndpoints } from '../api/client/pushers.ts'
+import { readingEndpoints } from '../api/client/reading.ts'
+import { registrationEndpoints } from '../api/client/registration.ts'
+import { roomCreationEndpoints } from '../api/client/room-creation.ts'
+import { type PublicRoomsRequest, roomDirectoryEndpoints } from '../api/client/room-directory.ts'
+import { roomHistoryEndpoints } from '../api/client/room-history.ts'
+import { roomMembershipEndpoints } from '../api/client/room-membership.ts'
+import { roomSendingEndpoints } from '../api/client/room-sending.ts'
+import { roomStateEndpoints } from '../api/client/room-state.ts'
+import { sharedSecretEndpoints } from '../api/client/shared-secret-registration.ts'
+import { syncEndpoints } from '../api/client/sync.ts'
+import { usersEndpoints } from '../api/client/users.ts'
+import { createRateLimit } from '../http/rate-limit.ts'
+import { createHandler, type Handler } from '../http/router.ts'
+import { RoomCreator } from '../rooms/create.ts'
+import { Directory } from '../rooms/directory.ts'
+import { MemberLists } from '../rooms/member-lists.ts'
+import { unauthorized } from '../spec/errors.ts'
+import type { UserId } from '../spec/event.ts'
+import type { JsonObject } from '../spec/json.ts'
+import { History } from '../sync/history.ts'
+import { RoomViews } from '../sync/room-views.ts'
+import { Sync } from '../sync/sync.ts'
+import { Tokens } from '../sync/token.ts'
+import { UserDirectory } from '../users/user-directory.ts'
+import type { Parts } from './parts.ts'
+import { shownProfile } from './rooms.ts'
+
+/** The Client-Server API. */
+export function composeClientApi(parts: Parts): Handler {
+  const { users, keys, rooms, remotes, media, clock, logger, settings, stream } = parts
+  const { serverName } = parts.signer
+  const { store, membership } = rooms
+  const tokens = new Tokens(settings.incarnation, stream)
+  const members = new MemberLists(store)
+  const directory = new Directory({ ...parts, ...rooms, members, remote: remotes.rooms, serverName })
+  const creator = new RoomCreator({
+    ...parts,
+    ...rooms,
+    ...remotes,
+    serverName,
+    directory,
+    profileOf: (userId: UserId) => shownProfile(parts, userId),
+  })
+  const views = new RoomViews({ ...parts, ...users, store, members })
+  const sync = new Sync({ ...parts, views, tokens, sources: { ...users, ...keys } })
+  const shared = { ...parts, ...users, ...keys, ...rooms, serverName, directory, creator, views, tokens, members: store }
+  const endpoints = [
+    ...accountEndpoints({ ...shared, leaveRooms: (userId) => leaveRooms(parts, userId) }),
+    ...accountDataEndpoints(shared),
+    ...devicesEndpoints(shared),
+    ...discoveryEndpoints({}),
+    ...keysEndpoints({
+      ...shared,
+      deviceListsBetween: async (userId, from, to) => deviceLists(await sync.deviceListsBetween(userId, from, to)),
+    }),
+    ...keyBackupEndpoints(shared),
+    ...loginEndpoints(shared),
+    ...mediaEndpoints({ media, serverName }),
+    ...notOfferedEndpoints(),
+    ...presenceEndpoints(shared),
+    ...profileEndpoints({ ...shared, updateMemberProfiles: (userId) => membership.updateProfile(userId) }),
+    ...pushRulesEndpoints(shared),
+    ...pushersEndpoints(shared),
+    ...readingEndpoints(shared),
+    ...registrationEndpoints(shared),
+    ...roomCreationEndpoints(shared),
+    ...roomDirectoryEndpoints({
+      ...shared,
+      remotePublicRooms: (server, request) => remotes.directory.publicRooms(server, publicRoomsBody(request)),
+    }),
+    ...roomHistoryEndpoints({ ...shared, history: new History({ ...rooms, views, tokens }) }),
+    ...roomMembershipEndpoints(shared),
+    ...roomSendingEndpoints({ ...shared, relations: views.relations }),
+    ...roomStateEndpoints(shared),
+    ...sharedSecretEndpoints({ ...shared, sharedSecret: settings.sharedSecret }),
+    ...syncEndpoints({ sync }),
+    ...usersEndpoints({ ...shared, userDirectory: new UserDirectory({ ...users, serverName, source: directorySource(parts) }) }),
+  ]
+  return createHandler(endpoints, {
+    authenticator: {
+      user: (token, origin) => users.sessions.user(token, origin),
+      server: () => Promise.reject(unauthorized('This is the Client-Server API')),
+    },
+    logger,
+    rateLimit: createRateLimit({ clock, enabled: settings.rateLimits }),
+  })
+}
+
+function deviceLists({ changed, left }: { readonly changed: readonly UserId[]; readonly left: readonly UserId[] }) {
+  return { changed: [...changed], left: [...left] }
+}
+
+function publicRoomsBody({ limit, since, filter }: PublicRoomsRequest): JsonObject {
+  const { generic_search_term: term, room_types: types } = filter ?? {}
+  return {
+    ...(limit === undefined ? {} : { limit }),
+    ...(since === undefined ? {} : { since }),
+    filter: { ...(term === undefined ? {} : { generic_search_term: term }), ...(types === undefined ? {} : { room_types: [...types] }) },
+  }
+}
+
+async function leaveRooms({ rooms }: Parts, userId: UserId): Promise<void> {
+  for (const [roomId, { membership }] of await rooms.store.memberships(userId)) {
+    if (membership === 'join' || membership === 'invite' || membership === 'knock') {
+      await rooms.membership.leave({ userId, roomId }).catch(() => undefined)
+    }
+  }
+}
+
+function directorySource({ rooms }: Parts) {
+  const { store } = rooms
+  return {
+    rooms: (userId: UserId) => store.joinedRooms(userId),
+    members: async (roomId: string) => {
+      const room = await store.room(roomId)
+      const userIds = await store.joinedUsers(roomId)
+      const events = await Promise.all(userIds.map((userId) => room && store.stateEvent(room.state, 'm.room.member', userId)))
+      return userIds.map((userId, i) => {
+        const { displayname, avatar_url: avatarUrl } = events[i]?.content ?? {}
+        return {
+          userId,
+          ...(typeof displayname === 'string' ? { displayName: displayname } : {}),
+          ...(typeof avatarUrl === 'string' ? { avatarUrl } : {}),
+        }
+      })
+    },
+  }
+}

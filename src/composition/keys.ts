@@ -1,0 +1,49 @@
+import { CrossSigning } from '../keys/cross-signing.ts'
+import { DeviceKeys } from '../keys/device-keys.ts'
+import { DeviceLists } from '../keys/device-lists.ts'
+import { KeyBackup } from '../keys/key-backup.ts'
+import { KeyRequests } from '../keys/key-requests.ts'
+import { KeySignatures } from '../keys/key-signatures.ts'
+import { OneTimeKeys } from '../keys/one-time-keys.ts'
+import { RemoteDeviceLists } from '../keys/remote-device-lists.ts'
+import { ToDevice } from '../keys/to-device.ts'
+import type { HomeserverPorts } from '../ports/homeserver-ports.ts'
+import type { RoomStore } from '../rooms/room-store.ts'
+import type { Stream } from '../streams/stream.ts'
+import type { Federation } from './federation.ts'
+import type { Remotes } from './remotes.ts'
+
+/** What end-to-end encryption needs of a server. */
+export function composeKeys(
+  ports: HomeserverPorts & {
+    readonly stream: Stream
+    readonly remotes: Remotes
+    readonly federation: Federation
+    readonly store: RoomStore
+  },
+) {
+  const { storage, remotes, store } = ports
+  const { serverName } = ports.signer
+  const { incarnation } = ports.settings
+  const wake = (servers: Iterable<string>) => ports.federation.sender.wake(servers)
+  const shared = { ...ports, serverName, incarnation, members: store, wake }
+  const oneTimeKeys = new OneTimeKeys(shared)
+  const deviceLists = new DeviceLists({ ...shared, oneTimeKeys })
+  const remoteDeviceLists = new RemoteDeviceLists({ ...shared, deviceLists })
+  const deviceKeys = new DeviceKeys({ ...shared, deviceLists })
+  const crossSigning = new CrossSigning({ ...shared, deviceLists })
+  return {
+    oneTimeKeys,
+    deviceLists,
+    deviceChanges: deviceLists,
+    remoteDeviceLists,
+    deviceKeys,
+    crossSigning,
+    keySignatures: new KeySignatures({ ...shared, deviceLists, crossSigning }),
+    keyRequests: new KeyRequests({ ...shared, deviceKeys, oneTimeKeys, deviceLists, remoteDeviceLists, remoteKeys: remotes.users }),
+    keyBackup: new KeyBackup({ storage }),
+    toDevice: new ToDevice(shared),
+  }
+}
+
+export type Keys = ReturnType<typeof composeKeys>
