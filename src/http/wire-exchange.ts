@@ -1,8 +1,10 @@
 import type { WireRequest, WireResponse } from '../ports/federation-transport.ts'
+import { tooLarge } from '../spec/errors.ts'
 import type { ServerName } from '../spec/event.ts'
 import type { FrameChannel } from './frame-channel.ts'
 import { ProtocolError } from './wire-frame.ts'
 import { decodeRequestHead, decodeResponseHead, encodeHead, type RequestHead } from './wire-head.ts'
+import { wireError } from './wire-response.ts'
 
 type Bytes = Uint8Array<ArrayBuffer>
 
@@ -193,9 +195,6 @@ async function sendStream(channel: FrameChannel, body: ReadableStream<Bytes>): P
 
 /** The rest of the body is not read, so the stream ends with this answer. */
 async function refuseBody(channel: FrameChannel): Promise<void> {
-  const body = new TextEncoder().encode(JSON.stringify({ errcode: 'M_TOO_LARGE', error: 'The request body is too large' }))
-  await channel.write('head', encodeHead({ status: 413, headers: { 'content-type': 'application/json' } }))
-  await channel.writeBody(body)
-  await channel.write('end')
+  await answer(channel, async () => wireError(tooLarge('The request body is too large')))
   channel.close()
 }

@@ -18,6 +18,18 @@ export type ResponseHead =
   | { readonly unreachable: string }
 
 const maxHeaders = 64
+const maxUriLength = 16_384
+const dotSegment = /^(?:\.|%2e){1,2}$/i
+
+/**
+ * Whether `uri` is a path with or without a query that means what it says: nothing in it is read differently once it has become a
+ * URL, such as `/_matrix/federation/../client`.
+ */
+export function isPlainUri(uri: string): boolean {
+  if (uri.length > maxUriLength || !/^\/(?!\/)[\x21-\x7e]*$/.test(uri) || uri.includes('#')) return false
+  const path = uri.split('?', 1)[0] ?? ''
+  return !path.includes('\\') && !path.split('/').some((segment) => dotSegment.test(segment))
+}
 
 const headers = v.pipe(
   v.record(v.pipe(v.string(), v.regex(/^[!#$%&'*+.^_`|~0-9a-z-]{1,100}$/)), v.pipe(v.string(), v.maxLength(8192), v.regex(/^[^\0\r\n]*$/))),
@@ -30,7 +42,7 @@ const requestHead: v.GenericSchema<unknown, RequestHead> = v.object({
     v.check((name) => isServerName(name)),
   ),
   method: v.picklist(['GET', 'PUT', 'POST', 'DELETE', 'OPTIONS', 'HEAD', 'PATCH']),
-  uri: v.pipe(v.string(), v.maxLength(16_384), v.regex(/^\/[\x21-\x7e]*$/)),
+  uri: v.pipe(v.string(), v.check(isPlainUri)),
   headers,
 })
 

@@ -1,0 +1,102 @@
+import { readFileSync } from 'node:fs'
+import { multiaddr } from '@multiformats/multiaddr'
+import type { Logger } from 'pino'
+import type { Label } from '../src/spec/self-certifying.ts'
+import { createAdmission } from './admission.ts'
+import type { RelayConfig } from './config.ts'
+import { openDatabase } from './database.ts'
+import { listenForServers } from './federation-listener.ts'
+import { createHomeservers } from './homeservers.ts'
+import { createInbound } from './inbound.ts'
+import { createRelayNode } from './libp2p.ts'
+import { createMailbox } from './mailbox.ts'
+import { createOutbound } from './outbound.ts'
+import { createOutboundRights } from './outbound-rights.ts'
+import { createSignatureCheck } from './request-signature.ts'
+import { serveHomeservers } from './streams.ts'
+import { createTabs } from './tabs.ts'
+import { createRateLimit } from './token-bucket.ts'
+
+/** A relay that runs. */
+export interface RunningRelay {
+  /** What whoever started it is told; holds the token. */
+  readonly ready: RelayReady
+  /** Ends connections, and resolves once all accepted mail is on the disk. */
+  stop(): Promise<void>
+}
+
+export interface RelayReady {
+  readonly event: 'ready'
+  /** The multiaddr that tabs dial. */
+  readonly address: string
+  readonly addresses: readonly string[]
+  /** Homeservers here may be called `label.domain`. */
+  readonly domain?: string
+  /** What admits a homeserver, where one is needed. */
+  readonly token?: string
+  readonly federationPort: number
+}
+
+const housekeepingMs = 3600_000
+
+/** Starts a relay. Rejects when a port is taken, or a file of the configuration cannot be read. */
+export async function startRelay(config: RelayConfig, logger: Logger): Promise<RunningRelay> {
+  const { domain, names, limits } = config
+  const trustedCa = config.trustedCaFiles.map((file) => readFileSync(file, 'utf8'))
+  const admission = createAdmission(config.admission, config.dataDir)
+  const database = openDatabase(config.dataDir)
+  const mailbox = createMailbox(database, limits, Date.now)
+  const homeservers = createHomeservers(database, Date.now)
+  const tabs = createTabs()
+  const timeoutMs = limits.requestSeconds * 1000
+  const outbound = createOutbound({
+    resolve: config.resolve,
+    trustedCa,
+    allowPrivateAddresses: config.allowPrivateAddresses,
+    maxResponseBytes: limits.responseMegabytes << 20,
+    timeoutMs,
+  })
+  const signatures = createSignatureCheck(outbound, Date.now)
+  const inbound = createInbound({ tabs, homeservers, mailbox, signatures, domain, names, timeoutMs })
+  const node = await createRelayNode(config, (label: Label) => tabs.isAwake(label))
+  await serveHomeservers(node, {
+    admission,
+    homeservers,
+    tabs,
+    mailbox,
+    inbound,
+    outbound,
+    rights: createOutboundRights({ outbound, domain, names }),
+    perPeer: createRateLimit(limits.outboundPerPeerPerMinute, Date.now),
+    inTotal: createRateLimit(limits.outboundPerMinute, Date.now),
+    domain,
+    maxBodyBytes: limits.requestMegabytes << 20,
+    logger,
+  })
+  await node.start()
+  const health = () => ({ status: 'ok', awake: tabs.size, connections: node.getConnections().length })
+  const listener = await listenForServers({ config, inbound, health, logger })
+  mailbox.expire()
+  const housekeeping = setInterval(() => mailbox.expire(), housekeepingMs)
+  const addresses = node.getMultiaddrs().map((address) => multiaddr(address).toString())
+  const [address] = addresses
+  if (address === undefined) throw new Error('The relay has no address that tabs could dial')
+  return {
+    ready: {
+      event: 'ready',
+      address,
+      addresses,
+      ...(domain === undefined ? {} : { domain }),
+      ...(admission.token === undefined ? {} : { token: admission.token }),
+      federationPort: listener.port,
+    },
+    stop: async () => {
+      clearInterval(housekeeping)
+      await listener.close()
+      await node.stop()
+      outbound.close()
+      await mailbox.close()
+      database.close()
+    },
+  }
+}
