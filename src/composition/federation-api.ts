@@ -1,3 +1,4 @@
+import { directoryEndpoints } from '../api/federation/directory.ts'
 import { eventEndpoints } from '../api/federation/events.ts'
 import { inviteEndpoints } from '../api/federation/invites.ts'
 import { keyEndpoints } from '../api/federation/keys.ts'
@@ -9,8 +10,11 @@ import { versionEndpoints } from '../api/federation/version.ts'
 import { ReceivedTransactions } from '../federation/received-transactions.ts'
 import { createServerAuthentication } from '../federation/request-authentication.ts'
 import { ServerView } from '../federation/server-view.ts'
+import { SpaceView } from '../federation/space-view.ts'
 import { createRateLimit } from '../http/rate-limit.ts'
 import { createHandler, type Handler } from '../http/router.ts'
+import { Directory } from '../rooms/directory.ts'
+import { MemberLists } from '../rooms/member-lists.ts'
 import { unauthorized } from '../spec/errors.ts'
 import type { Parts } from './parts.ts'
 import { software } from './software.ts'
@@ -21,7 +25,13 @@ export function composeFederationApi(parts: Parts): Handler {
   const { serverName } = parts.signer
   const view = new ServerView({ store: rooms.store, roomServers: federation.roomServers, serverName })
   const shared = { ...parts, ...keys, ...users, ...rooms, ...federation, serverName, view, media }
+  const members = new MemberLists(rooms.store)
   const endpoints = [
+    ...directoryEndpoints({
+      ...shared,
+      directory: new Directory({ ...shared, members, remote: remotes.rooms }),
+      spaces: new SpaceView({ ...shared, members }),
+    }),
     ...eventEndpoints(shared),
     ...inviteEndpoints({
       ...shared,
