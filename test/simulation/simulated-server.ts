@@ -39,10 +39,22 @@ export class SimulatedServer {
     return this.#homeserver
   }
 
+  /** Starts on what the disk holds. A crash may strike here too: the server is down then. */
   async start(): Promise<void> {
     const life = ++this.#life
+    const { network, log } = this.#around
+    const homeserver = await this.#create(life).catch((error: unknown) => {
+      if (life === this.#life) throw error
+    })
+    if (!homeserver || life !== this.#life) return
+    this.#homeserver = homeserver
+    network.attach(this.name, homeserver.handleFederation)
+    log(`${this.name} started`)
+  }
+
+  #create(life: number): Promise<Homeserver> {
     const { network, verifier, log } = this.#around
-    const homeserver = await createHomeserver({
+    return createHomeserver({
       storage: this.disk.open(),
       blobs: this.#blobs,
       clock: this.#clock,
@@ -54,10 +66,6 @@ export class SimulatedServer {
       passwordHasher: { hash: async (password) => password, verify: async (password, phc) => password === phc },
       settings: { incarnation: 1, openRegistration: true, rateLimits: false, maxUploadBytes: 1 << 20 },
     })
-    if (life !== this.#life) return
-    this.#homeserver = homeserver
-    network.attach(this.name, homeserver.handleFederation)
-    log(`${this.name} started`)
   }
 
   /** Power loss: nothing of this life has any effect from here on. */
