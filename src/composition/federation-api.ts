@@ -29,7 +29,7 @@ export function composeFederationApi(parts: Parts): Handler {
   const endpoints = [
     ...directoryEndpoints({
       ...shared,
-      directory: new Directory({ ...shared, members, remote: remotes.rooms }),
+      directory: new Directory({ ...shared, ...rooms, members, remote: remotes.rooms }),
       spaces: new SpaceView({ ...shared, members }),
     }),
     ...eventEndpoints(shared),
