@@ -28,6 +28,12 @@ export function currentContent(record: EventRecord): JsonObject {
   return isObject(content) ? content : {}
 }
 
+/** The record as it would be if the event were redacted. */
+export function redactedRecord(record: EventRecord): EventRecord {
+  const rules = rulesOf(record.stored.version)
+  return rules ? { ...record, stored: { ...record.stored, pdu: redact(record.stored.pdu, rules) } } : record
+}
+
 /** A stripped state event (Client-Server API, "Stripped state"), made of any PDU or stripped event. */
 export function strippedEvent(event: JsonObject): JsonObject {
   const { type, state_key: stateKey, sender, content } = event

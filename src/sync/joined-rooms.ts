@@ -1,13 +1,12 @@
-import type { EventRecord, Room, RoomStore } from '../rooms/room-store.ts'
+import type { EventRecord, Room } from '../rooms/room-store.ts'
 import { stateKeyOf, type UserId } from '../spec/event.ts'
 import type { JsonObject } from '../spec/json.ts'
 import { StateTrie } from '../spec/state-trie.ts'
 import type { StoredMembership } from '../storage/tables/rooms.ts'
 import { receiptEvents } from '../users/receipts.ts'
-import type { Aggregations } from './aggregations.ts'
-import type { ClientEvents, EventAudience } from './client-event.ts'
-import type { MemberLists } from './member-lists.ts'
+import type { EventAudience } from './client-event.ts'
 import { memberEntries, memberOf, type StateWish, sendersOf, stateEntries } from './room-state.ts'
+import type { RoomViews } from './room-views.ts'
 import type { SyncSources } from './sources.ts'
 import { type RoomSummary, summaryOf } from './summary.ts'
 import type { SyncPass } from './sync-request.ts'
@@ -17,10 +16,7 @@ import type { UnreadCounts } from './unread.ts'
 import { Viewpoint } from './viewpoint.ts'
 
 export interface RoomSectionDeps {
-  readonly store: RoomStore
-  readonly events: ClientEvents
-  readonly aggregations: Aggregations
-  readonly members: MemberLists
+  readonly views: RoomViews
   readonly unread: UnreadCounts
   readonly tokens: Tokens
   readonly sources: Pick<SyncSources, 'accountData' | 'receipts' | 'typing'>
@@ -50,7 +46,7 @@ export class JoinedRooms {
     const isNew = pass.since === undefined || membership.position > pass.since
     const [ephemeral, accountData] = await Promise.all([this.#ephemeral(pass, room, isNew), this.#accountData(pass, room, isNew)])
     if (!isNew && !pass.fullState && !news && ephemeral.length + accountData.length === 0) return undefined
-    const viewpoint = new Viewpoint(this.#deps.store, { userId: pass.userId, roomId: room.roomId, ignored: pass.ignored })
+    const viewpoint = new Viewpoint(this.#deps.views.store, { userId: pass.userId, roomId: room.roomId, ignored: pass.ignored })
     const timeline = await this.#timeline(pass, joined, viewpoint)
     const wish: StateWish = {
       known: isNew || pass.fullState || !news ? noState : await this.#stateBefore(news.first),
@@ -76,7 +72,7 @@ export class JoinedRooms {
       summary: summary?.json ?? {},
       [pass.stateAfter ? 'state_after' : 'state']: { events: state },
       timeline: {
-        events: await (timeline.limited ? this.#deps.aggregations : this.#deps.events).write(timeline.records, audience),
+        events: await (timeline.limited ? this.#deps.views.aggregations : this.#deps.views.events).write(timeline.records, audience),
         limited: timeline.limited,
         ...(prevBatch ? { prev_batch: this.#deps.tokens.page(prevBatch) } : {}),
       },
@@ -94,7 +90,7 @@ export class JoinedRooms {
     const { filter, upTo, since } = pass
     if (since === undefined || membership.position > since) {
       const wish = { passes: filter.timeline, limit: filter.timelineLimit, upTo }
-      const recent = await recentTimeline(this.#deps.store, viewpoint, wish)
+      const recent = await recentTimeline(this.#deps.views.store, viewpoint, wish)
       // A client that was in the room before must not take this for what follows what it has.
       return { ...recent, limited: recent.limited || since !== undefined || room.backwardExtremities.length > 0 }
     }
@@ -107,7 +103,7 @@ export class JoinedRooms {
     const changes = wish.known.size === 0 ? undefined : [...StateTrie.diff(wish.known, wish.end)]
     const nameKeys = [stateKeyOf('m.room.name', ''), stateKeyOf('m.room.canonical_alias', '')]
     if (changes && !changes.some(({ key }) => memberOf(key) !== undefined || nameKeys.includes(key))) return undefined
-    const { store, members } = this.#deps
+    const { store, members } = this.#deps.views
     const [list, name, alias] = await Promise.all([
       members.of(room.roomId, wish.end),
       store.stateEvent(wish.end, 'm.room.name', ''),
@@ -122,7 +118,7 @@ export class JoinedRooms {
     wish: StateWish,
     { viewpoint, summary }: { readonly viewpoint: Viewpoint; readonly summary: RoomSummary | undefined },
   ): Promise<JsonObject[]> {
-    const { store, events } = this.#deps
+    const { store, events } = this.#deps.views
     const entries = await stateEntries(store, wish)
     if (pass.filter.lazyMembers) await this.#keepNeededMembers(pass, wish, { entries, viewpoint, summary })
     const records = await store.events(entries.values())
@@ -151,7 +147,7 @@ export class JoinedRooms {
     for (const { record } of summary?.heroes ?? []) if (record.event.stateKey !== undefined) needed.add(record.event.stateKey)
     if (isWhole) needed.add(pass.userId)
     const shown = new Set(wish.after ? [] : wish.timeline.map(({ event }) => event.eventId))
-    for (const [userId, eventId] of await memberEntries(this.#deps.store, wish, needed)) {
+    for (const [userId, eventId] of await memberEntries(this.#deps.views.store, wish, needed)) {
       const isRedundant = !pass.filter.redundantMembers && pass.deviceMembers.has(roomId, { userId, eventId })
       if (!shown.has(eventId) && !isRedundant) entries.set(stateKeyOf('m.room.member', userId), eventId)
     }
@@ -195,7 +191,7 @@ export class JoinedRooms {
   }
 
   async #snapshot(root: string | undefined): Promise<StateTrie> {
-    return root === undefined ? noState : this.#deps.store.state(root)
+    return root === undefined ? noState : this.#deps.views.store.state(root)
   }
 }
 

@@ -37,8 +37,8 @@ export class LeftRooms {
     pass: SyncPass,
     left: { readonly roomId: RoomId; readonly membership: StoredMembership; readonly news: RoomNews | undefined },
   ): Promise<JsonObject> {
-    const viewpoint = new Viewpoint(this.#deps.store, { userId: pass.userId, roomId: left.roomId, ignored: pass.ignored })
-    const end = await this.#deps.store.event(left.membership.eventId)
+    const viewpoint = new Viewpoint(this.#deps.views.store, { userId: pass.userId, roomId: left.roomId, ignored: pass.ignored })
+    const end = await this.#deps.views.store.event(left.membership.eventId)
     const timeline = end ? await this.#timeline(pass, { end, news: left.news }, viewpoint) : noTimeline
     const audience = { viewpoint, deviceId: pass.deviceId, format: pass.filter.format }
     const { prevBatch } = timeline
@@ -47,7 +47,7 @@ export class LeftRooms {
         events: end ? await this.#state(pass, { end, timeline, news: left.news }, viewpoint) : [],
       },
       timeline: {
-        events: await this.#deps.events.write(timeline.records, audience),
+        events: await this.#deps.views.events.write(timeline.records, audience),
         limited: timeline.limited,
         ...(prevBatch ? { prev_batch: this.#deps.tokens.page(prevBatch) } : {}),
       },
@@ -63,14 +63,14 @@ export class LeftRooms {
     const { filter, upTo } = pass
     if (!(await this.#wasJoined(pass, end))) return { records: [end], limited: false, prevBatch: undefined }
     if (pass.since === undefined) {
-      return recentTimeline(this.#deps.store, viewpoint, {
+      return recentTimeline(this.#deps.views.store, viewpoint, {
         passes: filter.timeline,
         limit: filter.timelineLimit,
         upTo,
         from: pointAfter(end),
       })
     }
-    const room = await this.#deps.store.room(end.event.roomId)
+    const room = await this.#deps.views.store.room(end.event.roomId)
     if (!news || !room) return { records: [end], limited: false, prevBatch: undefined }
     const records = news.records.filter(({ position }) => position <= end.position)
     return newsTimeline({ ...news, records }, viewpoint, { room, limit: filter.timelineLimit })
@@ -82,7 +82,7 @@ export class LeftRooms {
     left: { readonly end: EventRecord; readonly timeline: TimelinePart; readonly news: RoomNews | undefined },
     viewpoint: Viewpoint,
   ): Promise<JsonObject[]> {
-    const { store, events } = this.#deps
+    const { store, events } = this.#deps.views
     if (!(await this.#wasJoined(pass, left.end))) return []
     const { first } = left.news ?? {}
     const since = pass.since === undefined || !first ? undefined : (first.stored.roomBefore ?? first.stored.stateBefore)
@@ -98,7 +98,7 @@ export class LeftRooms {
   }
 
   async #wasJoined(pass: SyncPass, end: EventRecord): Promise<boolean> {
-    const { store } = this.#deps
+    const { store } = this.#deps.views
     const before = await store.stateEvent(await store.stateBefore(end), 'm.room.member', pass.userId)
     return before?.content.membership === 'join'
   }

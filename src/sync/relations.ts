@@ -53,6 +53,14 @@ export class Relations {
     )
   }
 
+  /** The replies in each thread of a room, by the thread's root. */
+  async threads(roomId: RoomId): Promise<Map<EventId, EventRecord[]>> {
+    const range = { from: [roomId, '', '', 0], to: [roomId, last, last, Number.MAX_SAFE_INTEGER] } as const
+    const rows = await this.#storage.read([relations], (tx) => tx.range(relations, range))
+    const roots = new Set(rows.flatMap(([[, parent, type]]) => (type === 'm.thread' ? [parent] : [])))
+    return this.children(roomId, [...roots], 'm.thread')
+  }
+
   /** The thread an event is in: its root, or `main`. Relations are followed for a few hops only. */
   async threadOf(event: RoomEvent): Promise<EventId | 'main'> {
     let content = event.content

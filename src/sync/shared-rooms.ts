@@ -26,10 +26,14 @@ export class SharedRooms {
     return sharing
   }
 
-  async #shares(userId: UserId): Promise<boolean> {
+  /** The rooms that a user is joined to as well. */
+  async sharedWith(userId: UserId): Promise<RoomId[]> {
     const key = stateKeyOf('m.room.member', userId)
-    const eventIds = this.#rooms.flatMap(({ state }) => state.get(key) ?? [])
-    const records = await this.#store.events(eventIds)
-    return records.values().some(({ event }) => event.content.membership === 'join')
+    const records = await this.#store.events(this.#rooms.flatMap(({ state }) => state.get(key) ?? []))
+    return [...records.values()].filter(({ event }) => event.content.membership === 'join').map(({ event }) => event.roomId)
+  }
+
+  async #shares(userId: UserId): Promise<boolean> {
+    return (await this.sharedWith(userId)).length > 0
   }
 }

@@ -1,6 +1,6 @@
+import { countOf, type Member, type MemberList } from '../rooms/member-lists.ts'
 import type { UserId } from '../spec/event.ts'
 import type { JsonObject } from '../spec/json.ts'
-import type { Member, MemberList } from './member-lists.ts'
 
 const heroCount = 5
 
@@ -24,13 +24,6 @@ export function summaryOf(members: MemberList, userId: UserId, isNamed: boolean)
     },
     heroes: heroes.map(([, member]) => member),
   }
-}
-
-/** How many members have a membership. */
-export function countOf(members: MemberList, membership: string): number {
-  let count = 0
-  for (const member of members.values()) if (member.membership === membership) count++
-  return count
 }
 
 function heroesOf(members: MemberList, userId: UserId): [UserId, Member][] {

@@ -1,6 +1,4 @@
 import type { Clock } from '../ports/clock.ts'
-import type { Storage } from '../ports/storage.ts'
-import type { RoomStore } from '../rooms/room-store.ts'
 import { invalidParam } from '../spec/errors.ts'
 import type { RoomId, UserId } from '../spec/event.ts'
 import type { JsonObject } from '../spec/json.ts'
@@ -8,16 +6,13 @@ import type { StoredMembership } from '../storage/tables/rooms.ts'
 import type { Position, Stream } from '../streams/stream.ts'
 import { waitPast } from '../streams/wait.ts'
 import { filterSchema } from '../users/filters.ts'
-import { Aggregations } from './aggregations.ts'
-import { ClientEvents } from './client-event.ts'
 import { type DeviceListChanges, DeviceListTracker } from './device-list-changes.ts'
 import { checkFilter, parseFilter } from './event-filter.ts'
 import { JoinedRooms, type RoomSectionDeps } from './joined-rooms.ts'
 import { LazyMembers } from './lazy-members.ts'
-import { MemberLists } from './member-lists.ts'
 import { LeftRooms, strippedStateFor } from './other-rooms.ts'
-import { Relations } from './relations.ts'
 import { RoomLog } from './room-log.ts'
+import type { RoomViews } from './room-views.ts'
 import { SharedRooms } from './shared-rooms.ts'
 import type { PresenceState, SyncSources } from './sources.ts'
 import { compileSyncFilter, type SyncFilter } from './sync-filter.ts'
@@ -41,10 +36,9 @@ export interface SyncRequest {
 }
 
 export interface SyncDeps {
-  readonly storage: Storage
   readonly stream: Stream
   readonly clock: Clock
-  readonly store: RoomStore
+  readonly views: RoomViews
   readonly tokens: Tokens
   readonly sources: SyncSources
 }
@@ -76,21 +70,11 @@ export class Sync {
 
   constructor(deps: SyncDeps) {
     this.#deps = deps
-    const { storage, stream, clock, store, tokens, sources } = deps
-    this.#log = new RoomLog(store, stream.current)
-    const events = new ClientEvents(store, clock)
-    const relations = new Relations(storage, store)
-    const members = new MemberLists(store)
+    const { views, tokens, sources } = deps
+    const { store, members, relations } = views
+    this.#log = new RoomLog(store, deps.stream.current)
     const unread = new UnreadCounts({ store, log: this.#log, members, relations, sources })
-    const sections: RoomSectionDeps = {
-      store,
-      events,
-      aggregations: new Aggregations(events, relations),
-      members,
-      unread,
-      tokens,
-      sources,
-    }
+    const sections: RoomSectionDeps = { views, unread, tokens, sources }
     this.#joined = new JoinedRooms(sections)
     this.#left = new LeftRooms(sections)
     this.#deviceLists = new DeviceListTracker({ store, members, sources })
@@ -125,7 +109,7 @@ export class Sync {
     const since = this.#deps.tokens.parseSync(from).position
     const upTo = this.#deps.tokens.parseSync(to).position
     if (since > upTo) throw invalidParam('from comes after to')
-    const memberships = await this.#deps.store.memberships(userId)
+    const memberships = await this.#deps.views.store.memberships(userId)
     const news = await this.#news(memberships, since, { upTo, filter: compileSyncFilter({}) })
     return this.#deviceLists.changes({ userId, since, upTo, memberships, news })
   }
@@ -140,10 +124,10 @@ export class Sync {
 
   /** The newest position, and the user's memberships at it: they must not be ahead of what the log shows. */
   async #now(userId: UserId): Promise<{ upTo: Position; memberships: Memberships }> {
-    const { stream, store, clock } = this.#deps
+    const { stream, clock } = this.#deps
     for (;;) {
       const upTo = stream.current
-      const memberships = await store.memberships(userId)
+      const memberships = await this.#deps.views.store.memberships(userId)
       const isSettled = memberships.values().every(({ position }) => position <= upTo)
       if (isSettled) return { upTo, memberships }
       await waitPast(stream, upTo, { clock, timeoutMs: settleMs })
@@ -231,13 +215,13 @@ export class Sync {
       Array.from(memberships, async ([roomId, membership]) => {
         if (!pass.filter.room(roomId) || !this.#concerns(pass, roomId, { membership, news })) return
         if (membership.membership === 'join') {
-          const room = await this.#deps.store.room(roomId)
+          const room = await this.#deps.views.store.room(roomId)
           const written = room && (await this.#joined.write(pass, { room, membership, news: news.get(roomId) }))
           if (written) sections.join.set(roomId, written)
         } else if (hasLeft(membership)) {
           sections.leave.set(roomId, await this.#left.write(pass, { roomId, membership, news: news.get(roomId) }))
         } else {
-          const events = await strippedStateFor(this.#deps.store, pass.userId, { roomId, membership })
+          const events = await strippedStateFor(this.#deps.views.store, pass.userId, { roomId, membership })
           if (membership.membership === 'knock') sections.knock.set(roomId, { knock_state: { events } })
           else if (!pass.ignored.has(membership.sender)) sections.invite.set(roomId, { invite_state: { events } })
         }
@@ -270,7 +254,7 @@ export class Sync {
     const changed = new Set(presence.changedSince(since ?? 0, upTo))
     const isOwn = changed.delete(userId)
     const joinedRooms = [...memberships].filter(([, { membership }]) => membership === 'join').map(([roomId]) => roomId)
-    const sharing = changed.size === 0 ? [] : await (await SharedRooms.of(this.#deps.store, joinedRooms)).among(changed)
+    const sharing = changed.size === 0 ? [] : await (await SharedRooms.of(this.#deps.views.store, joinedRooms)).among(changed)
     const users = new Set([...(isOwn ? [userId] : []), ...sharing, ...(moves?.joined ?? [])])
     return [...users]
       .filter((other) => !pass.ignored.has(other))

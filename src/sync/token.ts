@@ -25,6 +25,11 @@ export class Tokens {
     this.#stream = stream
   }
 
+  /** The newest position that a token may carry. */
+  get newest(): Position {
+    return this.#stream.current
+  }
+
   /** A `next_batch` of `/sync`. */
   sync({ position, toDevice }: SyncToken): string {
     return `s${position}_${this.#incarnation}${toDevice === undefined ? '' : `_d${toDevice}`}`
@@ -40,7 +45,7 @@ export class Tokens {
     return { position, ...(match[3] === undefined ? {} : { toDevice: Number(match[3]) }) }
   }
 
-  /** A token for `/messages`: the place right before, or right after, an event at `point`. */
+  /** A token for `/messages`: the place right before the event at `point`. */
   page({ depth, position }: TimelinePoint): string {
     return `t${depth}_${position}`
   }

@@ -1,3 +1,4 @@
+import { countOf, type MemberLists } from '../rooms/member-lists.ts'
 import type { EventRecord, Room, RoomStore } from '../rooms/room-store.ts'
 import type { RoomId, UserId } from '../spec/event.ts'
 import type { JsonObject } from '../spec/json.ts'
@@ -5,11 +6,9 @@ import { powerLevelsOf } from '../spec/power-levels.ts'
 import { evaluatePushRules, type PushContext } from '../spec/push-rules.ts'
 import { Lru } from '../storage/lru.ts'
 import type { Position } from '../streams/stream.ts'
-import type { MemberLists } from './member-lists.ts'
 import type { Relations } from './relations.ts'
 import type { RoomLog } from './room-log.ts'
 import type { ReceiptEntry, SyncSources } from './sources.ts'
-import { countOf } from './summary.ts'
 
 /** Unread notifications of a room or a thread. */
 interface Count {

@@ -40,9 +40,14 @@ export class Viewpoint {
 
   /** Like {@link visible}, of one event. */
   async maySee(record: EventRecord): Promise<boolean> {
+    const { event } = record
+    return !(event.stateKey === undefined && this.#ignored.has(event.sender)) && this.mayRead(record)
+  }
+
+  /** Whether the event is accepted and visible by the room's history visibility, whoever sent it. */
+  async mayRead(record: EventRecord): Promise<boolean> {
     const { event, stored } = record
     if (event.roomId !== this.roomId || stored.status !== 'accepted') return false
-    if (event.stateKey === undefined && this.#ignored.has(event.sender)) return false
     const { visibility, membership } = await this.#before(record)
     const joinedAfter = membership !== 'join' && event.depth < (await this.#joinedUntilDepth())
     return mayUserSee(event, visibility, { userId: this.userId, membership, joinedAfter })

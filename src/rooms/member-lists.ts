@@ -1,7 +1,7 @@
-import { type EventRecord, memberEvents, type RoomStore } from '../rooms/room-store.ts'
 import { type RoomId, splitStateKey, type UserId } from '../spec/event.ts'
 import { StateTrie } from '../spec/state-trie.ts'
 import { Lru } from '../storage/lru.ts'
+import { type EventRecord, memberEvents, type RoomStore } from './room-store.ts'
 
 /** One user's membership in a room's state. */
 export interface Member {
@@ -65,4 +65,11 @@ export class MemberLists {
 function memberOf(record: EventRecord): Member {
   const { membership } = record.event.content
   return { record, membership: typeof membership === 'string' ? membership : 'leave' }
+}
+
+/** How many members have a membership. */
+export function countOf(members: MemberList, membership: string): number {
+  let count = 0
+  for (const member of members.values()) if (member.membership === membership) count++
+  return count
 }

@@ -1,0 +1,140 @@
+import * as v from 'valibot'
+import { type Endpoint, forUser, type Session } from '../../http/endpoint.ts'
+import { jsonObject } from '../../http/json-schema.ts'
+import type { Directory } from '../../rooms/directory.ts'
+import type { RoomMembership } from '../../rooms/membership.ts'
+import type { RoomStore } from '../../rooms/room-store.ts'
+import { missingParam } from '../../spec/errors.ts'
+import type { RoomId, ServerName } from '../../spec/event.ts'
+import type { JsonObject } from '../../spec/json.ts'
+import { thirdPartyUnsupported } from './room-creation.ts'
+import { reasonText, roomIdOf, serverNames, userIdText } from './room-fields.ts'
+
+export interface RoomMembershipDeps {
+  readonly membership: RoomMembership
+  readonly directory: Directory
+  readonly store: RoomStore
+}
+
+type Params = Readonly<Record<string, string>>
+
+const room = '/_matrix/client/v3/rooms/:roomId'
+const withReason = v.object({ reason: reasonText, third_party_signed: v.optional(jsonObject) })
+const aboutUser = v.object({ user_id: userIdText, reason: reasonText })
+const viaQuery = v.object({ via: serverNames, server_name: serverNames })
+const repeated = ['via', 'server_name']
+
+/** Coming to rooms and going (Client-Server API, "Room membership"). */
+export function roomMembershipEndpoints(deps: RoomMembershipDeps): Endpoint[] {
+  return [...ownMembership(deps), ...membershipOfOthers(deps)]
+}
+
+function ownMembership({ membership, directory, store }: RoomMembershipDeps): Endpoint[] {
+  const enter = async (
+    how: 'join' | 'knock',
+    {
+      session,
+      params,
+      query,
+      body,
+    }: { session: Session; params: Params; query: v.InferOutput<typeof viaQuery>; body: { reason?: string | undefined } },
+  ) => {
+    const via = [...(query.via ?? []), ...(query.server_name ?? [])]
+    const { roomId, servers } = await resolve(params.roomIdOrAlias ?? '', via, directory)
+    const change = { userId: session.userId, roomId, via: servers, content: reasonOf(body) }
+    await (how === 'join' ? membership.join(change) : membership.knock(change))
+    return { room_id: roomId }
+  }
+  return [
+    forUser({
+      method: 'POST',
+      path: '/_matrix/client/v3/join/:roomIdOrAlias',
+      body: withReason,
+      query: viaQuery,
+      repeated,
+      handle: (call) => enter('join', call),
+    }),
+    forUser({
+      method: 'POST',
+      path: '/_matrix/client/v3/knock/:roomIdOrAlias',
+      body: withReason,
+      query: viaQuery,
+      repeated,
+      handle: (call) => enter('knock', call),
+    }),
+    forUser({
+      method: 'POST',
+      path: `${room}/join`,
+      body: withReason,
+      query: viaQuery,
+      repeated,
+      handle: (call) => enter('join', { ...call, params: { roomIdOrAlias: roomIdOf(call.params) } }),
+    }),
+    forUser({
+      method: 'POST',
+      path: `${room}/leave`,
+      body: withReason,
+      handle: async ({ session, params, body }) => {
+        await membership.leave({ userId: session.userId, roomId: roomIdOf(params), content: reasonOf(body) })
+        return {}
+      },
+    }),
+    forUser({
+      method: 'POST',
+      path: `${room}/forget`,
+      body: jsonObject,
+      handle: async ({ session, params }) => {
+        await membership.forget(session.userId, roomIdOf(params))
+        return {}
+      },
+    }),
+    forUser({
+      method: 'GET',
+      path: '/_matrix/client/v3/joined_rooms',
+      handle: async ({ session }) => ({ joined_rooms: await store.joinedRooms(session.userId) }),
+    }),
+  ]
+}
+
+function membershipOfOthers({ membership }: RoomMembershipDeps): Endpoint[] {
+  const change = (how: 'kick' | 'ban' | 'unban') =>
+    forUser({
+      method: 'POST',
+      path: `${room}/${how}`,
+      body: aboutUser,
+      handle: async ({ session, params, body }) => {
+        await membership[how]({ sender: session.userId, target: body.user_id, roomId: roomIdOf(params), content: reasonOf(body) })
+        return {}
+      },
+    })
+  return [
+    change('kick'),
+    change('ban'),
+    change('unban'),
+    forUser({
+      method: 'POST',
+      path: `${room}/invite`,
+      body: v.object({ user_id: v.optional(userIdText), medium: v.optional(v.string()), reason: reasonText }),
+      handle: async ({ session, params, body }) => {
+        if (body.user_id === undefined) throw body.medium === undefined ? missingParam('user_id is missing') : thirdPartyUnsupported()
+        await membership.invite({ sender: session.userId, target: body.user_id, roomId: roomIdOf(params), content: reasonOf(body) })
+        return {}
+      },
+    }),
+  ]
+}
+
+/** The room a path names by id or alias, and the servers to go by. */
+async function resolve(
+  idOrAlias: string,
+  via: readonly ServerName[],
+  directory: Directory,
+): Promise<{ roomId: RoomId; servers: ServerName[] }> {
+  if (!idOrAlias.startsWith('#')) return { roomId: roomIdOf({ roomId: idOrAlias }), servers: [...via] }
+  const { roomId, servers } = await directory.resolve(idOrAlias)
+  return { roomId, servers: [...new Set([...via, ...servers])] }
+}
+
+function reasonOf({ reason }: { readonly reason?: string | undefined }): JsonObject {
+  return reason === undefined ? {} : { reason }
+}

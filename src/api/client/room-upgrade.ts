@@ -1,0 +1,26 @@
+import * as v from 'valibot'
+import { type Endpoint, forUser } from '../../http/endpoint.ts'
+import type { RoomUpgrader } from '../../rooms/upgrade.ts'
+import { roomIdOf, userIdText } from './room-fields.ts'
+
+/** Replacing a room by one of another version (Client-Server API, "Room Upgrades"). */
+export function roomUpgradeEndpoints({ upgrader }: { readonly upgrader: RoomUpgrader }): Endpoint[] {
+  return [
+    forUser({
+      method: 'POST',
+      path: '/_matrix/client/v3/rooms/:roomId/upgrade',
+      body: v.object({
+        new_version: v.pipe(v.string(), v.maxLength(255)),
+        additional_creators: v.optional(v.pipe(v.array(userIdText), v.maxLength(100))),
+      }),
+      handle: async ({ session, params, body }) => ({
+        replacement_room: await upgrader.upgrade({
+          userId: session.userId,
+          roomId: roomIdOf(params),
+          version: body.new_version,
+          additionalCreators: body.additional_creators ?? [],
+        }),
+      }),
+    }),
+  ]
+}
