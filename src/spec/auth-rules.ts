@@ -17,7 +17,7 @@ import { ownValue } from './json.ts'
 import { powerLevelsOf } from './power-levels.ts'
 import type { RoomVersionRules } from './room-version.ts'
 
-export { checkAuthEvents, type JudgedEvent } from './auth-rules-auth-events.ts'
+export { checkAuthEvents } from './auth-rules-auth-events.ts'
 export type { AuthSignatures, StateLookup, Verdict } from './auth-verdict.ts'
 
 const nothingSigned: AuthSignatures = { authoriserSigned: false, thirdPartySigned: () => false }
