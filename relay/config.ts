@@ -86,6 +86,7 @@ export function readConfig(file: string | undefined, environment: Environment): 
 
 /** The configuration with its defaults. Throws {@link ConfigError} naming every mistake in it; `source` says where it is from. */
 export function checkConfig(value: unknown, source: string): RelayConfig {
+  if (!isRecord(value)) throw new ConfigError(`Mistakes in ${source}:\n  the configuration: is not an object`)
   const result = v.safeParse(schema, value)
   if (!result.success) throw new ConfigError(`Mistakes in ${source}:\n${result.issues.map((issue) => `  ${describe(issue)}`).join('\n')}`)
   const { federation, domain: name } = result.output
