@@ -1,7 +1,7 @@
 import * as v from 'valibot'
-import type { ServerName, UserId } from '../spec/event.ts'
 import { badJson, invalidParam, missingParam } from '../spec/errors.ts'
-import type { JsonObject, JsonValue } from '../spec/json.ts'
+import type { ServerName, UserId } from '../spec/event.ts'
+import { isObject, type JsonObject, type JsonValue } from '../spec/json.ts'
 
 /** Who makes a client's request: an access token resolved. */
 export interface Session {
@@ -109,6 +109,8 @@ export function forServer<Body, Query>(
 
 function checked<Body, Query>(shape: Shape<Body, Query>, call: Call<unknown, unknown>): Call<Body, Query> {
   const { body, query } = call
+  // To a validator an array is an object as well.
+  if (shape.body && !isObject(body)) throw badJson('The body is not a JSON object')
   assertShape(shape.body, body, badJson)
   assertShape(shape.query, query, invalidParam)
   return { ...call, body, query }
