@@ -4,7 +4,7 @@ import { wholeOrStream } from './port-body.ts'
 import type { BridgeResponse } from './protocol.ts'
 
 const leaderWithinMs = 15_000
-const repeatWithinMs = 30_000
+const repeatWithinMs = 20_000
 const ownPaths = /^\/(_matrix|_yurt|\.well-known\/matrix)\/|^\/_synapse\/admin\/v1\/register$/
 /** Pages that a client opens for its user to authenticate (Client-Server API, "Fallback"). */
 const authorisationPages = /^\/_matrix\/(client\/[^/]+\/auth\/[^/]+\/fallback\/web|static\/client\/)/

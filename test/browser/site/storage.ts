@@ -1,0 +1,52 @@
+import { put, table } from '../../../src/ports/storage.ts'
+import { openBlobStore } from '../../../worker/blob-store.ts'
+import { IndexedDbStorage } from '../../../worker/indexeddb-storage.ts'
+import { blobSuite } from '../../contract/blob-suite.ts'
+import { storageSuite, suiteMigrations } from '../../contract/storage-suite.ts'
+
+declare global {
+  interface Window {
+    /** Runs one case of a suite: `passed`, or the text of its failure. */
+    suites: Record<string, (name: string) => Promise<string>>
+    /** Commits as asked, and returns the durability of the transaction that the browser made of it. */
+    durabilityOf: (durability: 'strict' | 'relaxed') => Promise<string | undefined>
+  }
+}
+
+let databases = 0
+const freshName = () => `suite-${++databases}`
+const openFresh = () => IndexedDbStorage.open(freshName(), suiteMigrations)
+
+async function outcomeOf(run: (() => Promise<void>) | undefined): Promise<string> {
+  if (!run) return 'there is no such case'
+  return run().then(() => 'passed', String)
+}
+
+const caseNamed = <T extends { readonly name: string }>(suite: readonly T[], name: string) => suite.find((each) => each.name === name)
+
+window.suites = {
+  storage: async (name) => {
+    const found = caseNamed(storageSuite, name)
+    return outcomeOf(found && (async () => found.run(await openFresh(), openFresh)))
+  },
+  blobs: async (name) => {
+    const found = caseNamed(blobSuite, name)
+    return outcomeOf(found && (async () => found.run(await openBlobStore(freshName()))))
+  },
+}
+
+window.durabilityOf = async (durability) => {
+  const storage = await openFresh()
+  const { transaction } = IDBDatabase.prototype
+  let made: IDBTransaction | undefined
+  IDBDatabase.prototype.transaction = function (names, mode, options) {
+    made = transaction.call(this, names, mode, options)
+    return made
+  }
+  try {
+    await storage.commit([put(table<string, number>('letters'), 'a', 1)], durability)
+  } finally {
+    IDBDatabase.prototype.transaction = transaction
+  }
+  return made?.durability
+}

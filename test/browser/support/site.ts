@@ -1,0 +1,44 @@
+import { mkdtemp, rm } from 'node:fs/promises'
+import { tmpdir } from 'node:os'
+import { join, resolve } from 'node:path'
+import { build, type Plugin } from 'vite'
+import { type StaticServer, startStaticServer } from '../../../scripts/serve.ts'
+import { pagesAtRoot, repairWebRtcRace, serviceWorker } from '../../../scripts/vite-plugins.ts'
+
+const pages = ['test/browser/site/index.html', 'test/browser/site/storage.html', 'worker/tab-host.html']
+
+/** Builds the test pages, with the service worker and all that the app has, around the test's own homeserver, and serves them. */
+export async function startSite(): Promise<StaticServer> {
+  const directory = await mkdtemp(join(tmpdir(), 'yurt-site-'))
+  const output = { entryFileNames: 'workers/[name]-[hash].js', chunkFileNames: 'workers/[name]-[hash].js' }
+  await build({
+    configFile: false,
+    logLevel: 'warn',
+    plugins: [repairWebRtcRace(), pagesAtRoot(), serviceWorker('worker/service-worker.ts')],
+    worker: { format: 'es', plugins: () => [testHomeserver()], rolldownOptions: { output } },
+    build: {
+      outDir: directory,
+      emptyOutDir: false,
+      target: 'es2022',
+      modulePreload: false,
+      minify: false,
+      rolldownOptions: { input: pages },
+    },
+  })
+  const server = await startStaticServer({ directory, port: 0 })
+  return {
+    ...server,
+    close: async () => {
+      await server.close()
+      await rm(directory, { recursive: true })
+    },
+  }
+}
+
+function testHomeserver(): Plugin {
+  return {
+    name: 'test-homeserver',
+    enforce: 'pre',
+    resolveId: (source) => (source.endsWith('/src/homeserver.ts') ? resolve('test/browser/site/test-homeserver.ts') : undefined),
+  }
+}
