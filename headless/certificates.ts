@@ -38,7 +38,8 @@ async function makeCertificate(serverName: string): Promise<TlsFiles & { readonl
   const span = { notBefore: new Date(Date.now() - 86_400_000), notAfter: new Date(Date.now() + validMs) }
   const ca = await x509.X509CertificateGenerator.createSelfSigned({
     ...span,
-    name: 'CN=Yurt headless CA',
+    // Each CA has a name of its own: verifiers find the issuer by it.
+    name: `CN=Yurt headless CA of ${host}`,
     serialNumber: '01',
     keys: caKeys,
     signingAlgorithm: algorithm,
