@@ -30,8 +30,8 @@ export interface DiscoveryNetwork {
 }
 
 export interface DiscoveryOptions extends DiscoveryNetwork {
-  /** Server names, or their host names, that are elsewhere than DNS says: addresses with or without a port. */
-  readonly resolve?: Readonly<Record<string, string>>
+  /** Host names for which nobody is asked: where they are, whoever connects knows. */
+  readonly known?: ReadonlySet<string>
 }
 
 export interface Discovery {
@@ -44,8 +44,7 @@ const srvServices = ['_matrix-fed._tcp', '_matrix._tcp']
 const maxSrvTargets = 10
 
 /** Server discovery. Well-known answers are remembered; DNS has its own cache. */
-export function createDiscovery({ wellKnown, srv, now, resolve = {} }: DiscoveryOptions): Discovery {
-  const overrides = new Map(Object.entries(resolve))
+export function createDiscovery({ wellKnown, srv, now, known = new Set() }: DiscoveryOptions): Discovery {
   const delegations = createWellKnownCache({ fetch: wellKnown, now })
 
   /** Steps 1 and 2 of the spec, which are also 3.1 and 3.2: an address, or a name with a port, is where it says. */
@@ -61,7 +60,7 @@ export function createDiscovery({ wellKnown, srv, now, resolve = {} }: Discovery
   /** Steps 4 to 6, which are also 3.3 to 3.5: SRV records by either service name, else port 8448. */
   const byDns = async (hostname: string): Promise<readonly Destination[]> => {
     const as = { hostHeader: hostname, certificateName: hostname }
-    for (const service of srvServices) {
+    for (const service of known.has(hostname) ? [] : srvServices) {
       const records = await srv(`${service}.${hostname}`).catch(() => [])
       if (records.length > 0) return inOrder(records).map(({ name, port }) => ({ host: name, port, ...as }))
     }
@@ -71,9 +70,8 @@ export function createDiscovery({ wellKnown, srv, now, resolve = {} }: Discovery
   return {
     destinations: async (server) => {
       const direct = explicit(server)
-      const given = overrides.get(server) ?? overrides.get(hostOf(server))
-      if (given !== undefined) return [overridden(server, given, direct)]
       if (direct !== undefined) return [direct]
+      if (known.has(server)) return byDns(server)
       const delegated = await delegations.get(server)
       if (delegated === undefined) return byDns(server)
       const explicitly = explicit(delegated)
@@ -82,20 +80,9 @@ export function createDiscovery({ wellKnown, srv, now, resolve = {} }: Discovery
   }
 }
 
-/** `server` at the address `given`, which may leave the port to the name's own. */
-function overridden(server: ServerName, given: string, direct: Destination | undefined): Destination {
-  const { host = given, port } = parseServerName(given) ?? {}
-  const certificateName = direct?.certificateName ?? server
-  return { host: withoutBrackets(host), port: port ?? direct?.port ?? defaultPort, hostHeader: server, certificateName }
-}
-
 /** Lowest priority first; among equals heavier ones first, which spreads load less evenly than chance but is the same each time. */
 function inOrder(records: readonly SrvRecord[]): SrvRecord[] {
   return records.toSorted((left, right) => left.priority - right.priority || right.weight - left.weight).slice(0, maxSrvTargets)
-}
-
-function hostOf(server: ServerName): string {
-  return parseServerName(server)?.host ?? server
 }
 
 function withoutBrackets(host: string): string {

@@ -7,7 +7,10 @@ import { parseServerName } from '../src/spec/server-name.ts'
 import { guardedAddresses } from './address-guard.ts'
 
 export interface HttpsClientOptions {
-  /** `host:port` or `host` to address, port optional: exempt from the guard, since whoever runs this wrote them. */
+  /**
+   * Where servers are, instead of asking DNS: from `host` or `host:port` to an address with or without a port. Exempt from the guard:
+   * whoever runs this wrote them.
+   */
   readonly resolve?: Readonly<Record<string, string>>
   /** PEM, trusted beside the usual authorities. */
   readonly trustedCa?: readonly string[]

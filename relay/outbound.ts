@@ -35,7 +35,7 @@ export function createOutbound(options: OutboundOptions): Outbound {
   const { maxResponseBytes = 512 << 20, timeoutMs = 60_000 } = options
   const client = createHttpsClient(options)
   const discovery = createDiscovery({
-    ...(options.resolve === undefined ? {} : { resolve: options.resolve }),
+    known: new Set(Object.keys(options.resolve ?? {})),
     wellKnown: (hostname) => fetchWellKnown(client, hostname),
     srv: lookUpSrv,
     now: Date.now,
@@ -59,6 +59,8 @@ export function createOutbound(options: OutboundOptions): Outbound {
         headers: picked(headersOf(response), responseHeaders),
         body: bodyOf(response, maxResponseBytes),
       }
+    } catch (error) {
+      throw controller.signal.aborted ? controller.signal.reason : error
     } finally {
       clearTimeout(timer)
     }

@@ -35,8 +35,14 @@ export function temporaryDirectory(): string {
   return directory
 }
 
+export interface TestRelay extends RunningRelay {
+  /** Where ordinary servers reach it. */
+  readonly url: string
+  readonly dataDir: string
+}
+
 /** A relay on free ports of loopback. */
-export async function startTestRelay(config: Readonly<Record<string, unknown>> = {}): Promise<RunningRelay & { readonly url: string }> {
+export async function startTestRelay(config: Readonly<Record<string, unknown>> = {}): Promise<TestRelay> {
   const complete = checkConfig(
     { dataDir: temporaryDirectory(), libp2p: { port: 0 }, federation: { port: 0 }, domain: 'relay.example', ...config },
     'the test',
@@ -48,7 +54,7 @@ export async function startTestRelay(config: Readonly<Record<string, unknown>> =
     return stopped
   }
   onStop(stop)
-  return { ...relay, stop, url: `http://127.0.0.1:${relay.ready.federationPort}` }
+  return { ...relay, stop, url: `http://127.0.0.1:${relay.ready.federationPort}`, dataDir: complete.dataDir }
 }
 
 /** An identity: what a homeserver signs with. */

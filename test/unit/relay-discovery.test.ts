@@ -6,10 +6,10 @@ import type { WellKnownResponse } from '../../relay/well-known.ts'
 interface Network {
   readonly wellKnown?: Readonly<Record<string, WellKnownResponse>>
   readonly srv?: Readonly<Record<string, readonly SrvRecord[]>>
-  readonly resolve?: Readonly<Record<string, string>>
+  readonly known?: readonly string[]
 }
 
-function discover({ wellKnown = {}, srv = {}, resolve = {} }: Network) {
+function discover({ wellKnown = {}, srv = {}, known = [] }: Network) {
   const asked: string[] = []
   let time = 1_700_000_000_000
   const network: DiscoveryNetwork = {
@@ -23,7 +23,7 @@ function discover({ wellKnown = {}, srv = {}, resolve = {} }: Network) {
     },
     now: () => time,
   }
-  const { destinations } = createDiscovery({ ...network, resolve })
+  const { destinations } = createDiscovery({ ...network, known: new Set(known) })
   return {
     asked,
     destinations,
@@ -116,15 +116,13 @@ describe('server discovery', () => {
     expect((await network.destinations('example.org'))[0]?.host).toBe('example.org')
   })
 
-  test('names given by configuration are not asked for', async () => {
-    const network = discover({ resolve: { hs2: '127.0.0.1:8202', 'host.docker.internal': '127.0.0.1', 'six.example': '[::1]' } })
-    expect(await network.destinations('hs2')).toEqual([at('127.0.0.1', 8202, 'hs2', 'hs2')])
-    expect(await network.destinations('host.docker.internal:4321')).toEqual([
-      at('127.0.0.1', 4321, 'host.docker.internal:4321', 'host.docker.internal'),
-    ])
-    expect(await network.destinations('six.example')).toEqual([at('::1', 8448, 'six.example', 'six.example')])
+  test('names whose place is known are not asked for, delegated ones neither', async () => {
+    const network = discover({ known: ['hs2', 'matrix.example.net'], wellKnown: { 'example.org': delegation('matrix.example.net') } })
+    expect(await network.destinations('hs2')).toEqual([at('hs2', 8448, 'hs2', 'hs2')])
+    expect(await network.destinations('hs2:4321')).toEqual([at('hs2', 4321, 'hs2:4321', 'hs2')])
     expect(network.asked).toEqual([])
-    expect((await network.destinations('constructor'))[0]?.host).toBe('constructor')
+    expect(await network.destinations('example.org')).toEqual([at('matrix.example.net', 8448, 'matrix.example.net', 'matrix.example.net')])
+    expect(network.asked).toEqual(['https://example.org'])
   })
 
   test('what is no server name is refused', async () => {

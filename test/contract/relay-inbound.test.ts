@@ -1,0 +1,349 @@
+import { spawn } from 'node:child_process'
+import { once } from 'node:events'
+import { writeFileSync } from 'node:fs'
+import { request as httpRequest, type IncomingHttpHeaders } from 'node:http'
+import { request as httpsRequest } from 'node:https'
+import { connect } from 'node:net'
+import { join } from 'node:path'
+import { createInterface } from 'node:readline'
+import { DatabaseSync } from 'node:sqlite'
+import { afterEach, describe, expect, test } from 'vitest'
+import { wireError } from '../../src/http/wire-response.ts'
+import type { WireRequest } from '../../src/ports/federation-transport.ts'
+import { unauthorized } from '../../src/spec/errors.ts'
+import { createAuthority } from './certificates.ts'
+import { echo, onStop, startAdmittedTab, startTab, startTestRelay, stopAll, TestKey, temporaryDirectory, until } from './relay-fixture.ts'
+
+afterEach(stopAll)
+
+const domain = 'relay.example'
+const sendUri = '/_matrix/federation/v1/send/1'
+const version: WireRequest = { method: 'GET', uri: '/_matrix/federation/v1/version', headers: {} }
+
+interface Answer {
+  readonly status: number
+  readonly headers: IncomingHttpHeaders
+  readonly text: string
+  json(): unknown
+}
+
+/** Asks as an ordinary server does: by HTTP, with the server's name in the Host header. */
+function ask(url: string, host: string, { method, uri, headers, body }: WireRequest, ca?: string): Promise<Answer> {
+  return new Promise((resolve, reject) => {
+    const options = { method, headers: { ...headers, host }, ...(ca === undefined ? {} : { ca, servername: host.replace(/:\d+$/, '') }) }
+    const sent = (ca === undefined ? httpRequest : httpsRequest)(new URL(uri, url), options, async (response) => {
+      let text = ''
+      for await (const piece of response) text += piece
+      resolve({ status: response.statusCode ?? 0, headers: response.headers, text, json: () => JSON.parse(text) })
+    })
+    sent.on('error', reject)
+    sent.end(body)
+  })
+}
+
+function send(key: TestKey, to: string, txn: string, content: object = { pdus: [] }): WireRequest {
+  return key.request({ from: key.label, to, method: 'PUT', uri: `/_matrix/federation/v1/send/${txn}`, content: { ...content } })
+}
+
+describe('ordinary servers reach a homeserver that is awake', () => {
+  test('through the relay, as if it listened itself', async () => {
+    const { ready, url } = await startTestRelay()
+    const tab = await startAdmittedTab({ relays: [ready] })
+    const host = `${tab.label}.${domain}`
+    const request = send(new TestKey(), host, '1')
+    const answer = await ask(url, host, { ...request, headers: { ...request.headers, cookie: 'a=b' } })
+    expect(answer.status).toBe(200)
+    expect(answer.json()).toEqual({ pdus: [] })
+    expect(answer.headers['x-uri']).toBe(sendUri)
+    expect(tab.received).toEqual([
+      {
+        surface: 'federation',
+        address: '127.0.0.1',
+        request: { ...request, headers: { ...request.headers, 'x-forwarded-for': '127.0.0.1' } },
+      },
+    ])
+  })
+
+  test('over TLS with the wildcard certificate', async () => {
+    const authority = await createAuthority()
+    const directory = temporaryDirectory()
+    const { cert, key } = await authority.issue(`*.${domain}`)
+    const tls = { certFile: join(directory, 'tls.crt'), keyFile: join(directory, 'tls.key') }
+    writeFileSync(tls.certFile, cert)
+    writeFileSync(tls.keyFile, key)
+    const { ready } = await startTestRelay({ federation: { port: 0, tls } })
+    const tab = await startAdmittedTab({ relays: [ready] })
+    const url = `https://127.0.0.1:${ready.federationPort}`
+    expect((await ask(url, `${tab.label}.${domain}`, version, authority.certificate)).status).toBe(200)
+  })
+
+  test('by its delegation, with the port of the relay', async () => {
+    const { ready, url } = await startTestRelay()
+    const tab = await startAdmittedTab({ relays: [ready] })
+    const host = `${tab.label}.${domain}`
+    const wellKnown = await ask(url, host, { ...version, uri: '/.well-known/matrix/server' })
+    expect(wellKnown.json()).toEqual({ 'm.server': `${host}:${ready.federationPort}` })
+    expect((await ask(url, `${host}:${ready.federationPort}`, version)).status).toBe(200)
+  })
+
+  test('by another name that the configuration gives it', async () => {
+    const key = new TestKey()
+    const { ready, url } = await startTestRelay({ names: { 'vanity.example': key.label } })
+    await startAdmittedTab({ relays: [ready], key })
+    expect((await ask(url, 'vanity.example', version)).status).toBe(200)
+  })
+
+  test('but for its Server-Server API only', async () => {
+    const { ready, url } = await startTestRelay()
+    const tab = await startAdmittedTab({ relays: [ready] })
+    const host = `${tab.label}.${domain}`
+    for (const uri of ['/', '/_matrix/client/versions', '/_matrix/media/v3/config', '/_synapse/admin', '/.well-known/matrix/client']) {
+      const answer = await ask(url, host, { ...version, uri })
+      expect(answer.status, uri).toBe(404)
+      expect(answer.json(), uri).toMatchObject({ errcode: 'M_UNRECOGNIZED' })
+    }
+    const sneaky = await rawRequest(
+      ready.federationPort,
+      `GET /_matrix/federation/%2e%2e/client/v3/sync HTTP/1.1\r\nHost: ${host}\r\nConnection: close\r\n\r\n`,
+    )
+    expect(sneaky).toMatch(/^HTTP\/1\.1 400 /)
+    expect(tab.received).toEqual([])
+  })
+
+  test('and nobody who is not here', async () => {
+    const { url } = await startTestRelay()
+    for (const host of [`${new TestKey().label}.${domain}`, 'example.org', domain, 'localhost:1', new TestKey().label]) {
+      const answer = await ask(url, host, version)
+      expect(answer.status).toBe(404)
+      expect(answer.json()).toMatchObject({ errcode: 'M_NOT_FOUND' })
+    }
+  })
+
+  test('with bodies of bounded size', async () => {
+    const { ready, url } = await startTestRelay({ limits: { requestMegabytes: 1 } })
+    const tab = await startAdmittedTab({ relays: [ready] })
+    const host = `${tab.label}.${domain}`
+    const large = { ...version, method: 'PUT', uri: sendUri, body: new Uint8Array((1 << 20) + 1) }
+    expect((await ask(url, host, large)).json()).toMatchObject({ errcode: 'M_TOO_LARGE' })
+    const chunked = { ...large, headers: { 'transfer-encoding': 'chunked' } }
+    expect((await ask(url, host, chunked)).status).toBe(413)
+    expect((await ask(url, host, { ...large, body: new Uint8Array(1 << 20) })).status).toBe(200)
+    expect(tab.received).toHaveLength(1)
+  })
+
+  test('while /health says how the relay is', async () => {
+    const { ready, url } = await startTestRelay()
+    await startAdmittedTab({ relays: [ready] })
+    expect((await ask(url, 'anything', { ...version, uri: '/health' })).json()).toMatchObject({ status: 'ok', awake: 1 })
+  })
+})
+
+describe('a homeserver that sleeps', () => {
+  async function sleeper(config: Record<string, unknown> = {}) {
+    const relay = await startTestRelay(config)
+    const key = new TestKey()
+    const tab = await startAdmittedTab({ relays: [relay.ready], key })
+    const host = `${key.label}.${domain}`
+    return {
+      relay,
+      key,
+      host,
+      sleep: async () => {
+        await tab.stop()
+        await until(async () => (await ask(relay.url, 'x', { ...version, uri: '/health' })).text.includes('"awake":0'))
+      },
+    }
+  }
+
+  test('finds the transactions that came meanwhile when it wakes, once, in order, as they were signed', async () => {
+    const { relay, key, host, sleep } = await sleeper()
+    await sleep()
+    const bob = new TestKey()
+    const requests = ['a', 'b', 'c'].map((txn) => send(bob, host, txn, { pdus: [], txn }))
+    for (const request of requests) {
+      for (let twice = 0; twice < 2; twice++) {
+        const answer = await ask(relay.url, host, request)
+        expect(answer.status).toBe(200)
+        expect(answer.json()).toEqual({ pdus: {} })
+      }
+    }
+    const woken = await startAdmittedTab({ relays: [relay.ready], key })
+    await until(() => woken.received.length >= 3)
+    expect(woken.received).toEqual(requests.map((request) => ({ surface: 'federation', address: `mail:${bob.label}`, request })))
+    await until(() => mailCount(relay, key) === 0)
+  })
+
+  test('keeps what it could not take for the next time, and what came after it from the same server', async () => {
+    const { relay, key, host, sleep } = await sleeper()
+    await sleep()
+    const bob = new TestKey()
+    const carol = new TestKey()
+    for (const request of [send(bob, host, '1'), send(bob, host, '2'), send(carol, host, '1')]) await ask(relay.url, host, request)
+    const failing = await startAdmittedTab({
+      relays: [relay.ready],
+      key,
+      handle: async (inbound) => (inbound.address === `mail:${bob.label}` ? wireError(unauthorized('No key yet')) : echo(inbound)),
+    })
+    await until(() => failing.received.length === 2)
+    await until(() => mailCount(relay, key) === 2)
+    await failing.stop()
+    const woken = await startAdmittedTab({ relays: [relay.ready], key })
+    await until(() => woken.received.length === 2)
+    expect(woken.received.map(({ request }) => request.uri)).toEqual([sendUri, '/_matrix/federation/v1/send/2'])
+  })
+
+  test('loses no mail that was acknowledged when the relay restarts', async () => {
+    const dataDir = temporaryDirectory()
+    const { relay, key, host, sleep } = await sleeper({ dataDir })
+    await sleep()
+    const request = send(new TestKey(), host, '1')
+    expect((await ask(relay.url, host, request)).status).toBe(200)
+    await relay.stop()
+    const second = await startTestRelay({ dataDir })
+    const woken = await startAdmittedTab({ relays: [second.ready], key })
+    await until(() => woken.received.length === 1)
+    expect(woken.received[0]?.request).toEqual(request)
+  })
+
+  test('is sent no mail that nobody signed, or that was signed for another', async () => {
+    const { relay, host, sleep } = await sleeper()
+    await sleep()
+    const bob = new TestKey()
+    const signed = send(bob, host, '1')
+    const forged = [
+      { ...signed, headers: {} },
+      { ...signed, uri: '/_matrix/federation/v1/send/2' },
+      { ...signed, body: new TextEncoder().encode('{"pdus":[{}]}') },
+      send(bob, `${bob.label}.${domain}`, '1'),
+      { ...signed, headers: { authorization: (signed.headers.authorization ?? '').replaceAll(bob.label, new TestKey().label) } },
+    ]
+    for (const request of forged) expect((await ask(relay.url, host, request)).json()).toMatchObject({ errcode: 'M_UNAUTHORIZED' })
+    expect((await ask(relay.url, host, signed)).status).toBe(200)
+  })
+
+  test('has a mailbox of bounded size, and says so when it is full', async () => {
+    const { relay, host, sleep } = await sleeper({ limits: { mailboxTransactions: 2 } })
+    await sleep()
+    const bob = new TestKey()
+    const statuses = []
+    for (const txn of ['1', '2', '3', '1']) statuses.push((await ask(relay.url, host, send(bob, host, txn))).status)
+    expect(statuses).toEqual([200, 200, 503, 200])
+  })
+
+  test('is still known by the keys it published', async () => {
+    const relay = await startTestRelay()
+    const key = new TestKey()
+    const host = `${key.label}.${domain}`
+    const document = { server_name: host, verify_keys: {} }
+    const tab = await startAdmittedTab({
+      relays: [relay.ready],
+      key,
+      handle: async () => ({ status: 200, headers: {}, body: new TextEncoder().encode(JSON.stringify(document)) }),
+    })
+    const question = { ...version, uri: '/_matrix/key/v2/server' }
+    expect((await ask(relay.url, host, question)).json()).toEqual(document)
+    await tab.stop()
+    await until(async () => (await ask(relay.url, 'x', { ...version, uri: '/health' })).text.includes('"awake":0'))
+    expect((await ask(relay.url, host, question)).json()).toEqual(document)
+  })
+
+  test('answers everything else with a Matrix error at once', async () => {
+    const { relay, host, sleep } = await sleeper()
+    await sleep()
+    for (const uri of [
+      '/_matrix/federation/v1/query/profile?user_id=a',
+      '/_matrix/federation/v1/make_join/a/b',
+      '/_matrix/key/v2/server',
+    ]) {
+      const answer = await ask(relay.url, host, { ...version, uri })
+      expect(answer.status).toBe(404)
+      expect(answer.json()).toMatchObject({ errcode: 'M_NOT_FOUND' })
+    }
+  })
+
+  test('gets mail of other homeservers of the relay in the same way', async () => {
+    const { relay, key, host, sleep } = await sleeper()
+    await sleep()
+    const bob = await startAdmittedTab({ relays: [relay.ready] })
+    const request = send(bob.key, host, '1')
+    expect((await bob.transport.request(host, request, AbortSignal.timeout(5000))).status).toBe(200)
+    const woken = await startAdmittedTab({ relays: [relay.ready], key })
+    await until(() => woken.received.length === 1)
+    expect(woken.received[0]?.request).toEqual(request)
+  })
+
+  test('shows its mail to nobody else', async () => {
+    const { relay, key, host, sleep } = await sleeper()
+    await sleep()
+    await ask(relay.url, host, send(new TestKey(), host, '1'))
+    const other = await startAdmittedTab({ relays: [relay.ready] })
+    const refused = await startTab({ relays: [{ address: relay.ready.address }], key })
+    await until(() => refused.status().relays[0]?.state === 'refused')
+    expect(other.received).toEqual([])
+    expect(refused.received).toEqual([])
+    expect(mailCount(relay, key)).toBe(1)
+  })
+})
+
+/** How much mail waits for the owner of `key`. */
+function mailCount(relay: { readonly dataDir: string }, key: TestKey): number {
+  const database = new DatabaseSync(join(relay.dataDir, 'relay.sqlite'), { readOnly: true })
+  try {
+    return Number(database.prepare('SELECT count(*) AS count FROM mail WHERE owner = ?').get(key.label)?.count)
+  } finally {
+    database.close()
+  }
+}
+
+/** Sends bytes as they are, and resolves with all that comes back. */
+async function rawRequest(port: number, text: string): Promise<string> {
+  const socket = connect(port, '127.0.0.1')
+  socket.end(text)
+  let answer = ''
+  for await (const piece of socket) answer += piece
+  return answer
+}
+
+describe('the relay as a program', () => {
+  test('runs without WebAssembly, says when it is ready, keeps secrets out of its log and stops when told', {
+    timeout: 60_000,
+  }, async () => {
+    const dataDir = temporaryDirectory()
+    const environment = { ...process.env, RELAY_DATA_DIR: dataDir, RELAY_PORT: '0', RELAY_FEDERATION_PORT: '0', RELAY_LOG_LEVEL: 'debug' }
+    const child = spawn(process.execPath, ['relay/main.ts'], { env: environment, stdio: ['ignore', 'pipe', 'pipe'] })
+    onStop(() => child.kill('SIGKILL'))
+    let log = ''
+    child.stderr.on('data', (piece) => {
+      log += piece
+    })
+    const [line] = await once(createInterface({ input: child.stdout }), 'line')
+    const ready = JSON.parse(line)
+    expect(ready).toMatchObject({
+      event: 'ready',
+      address: expect.stringMatching(/^\/ip4\/127\.0\.0\.1\/tcp\/\d+\/ws\/p2p\//),
+      token: expect.any(String),
+    })
+    const alice = await startAdmittedTab({ relays: [ready] })
+    const bob = await startAdmittedTab({ relays: [ready] })
+    expect((await alice.transport.request(bob.label, version, AbortSignal.timeout(10_000))).status).toBe(200)
+    child.kill('SIGTERM')
+    const [code] = await once(child, 'exit')
+    expect(code).toBe(0)
+    expect(log).toContain(alice.label)
+    expect(log).not.toContain(ready.token)
+  })
+
+  test('names the mistakes in its configuration and ends', async () => {
+    const file = join(temporaryDirectory(), 'relay.json')
+    writeFileSync(file, '{"libp2p":{"port":"x"}}')
+    const child = spawn(process.execPath, ['relay/main.ts', '--config', file], { stdio: ['ignore', 'pipe', 'pipe'] })
+    let errors = ''
+    child.stderr.on('data', (piece) => {
+      errors += piece
+    })
+    const [code] = await once(child, 'exit')
+    expect(code).toBe(1)
+    expect(errors).toContain('libp2p.port: must be a number')
+    expect(errors).not.toContain('at ')
+  })
+})
