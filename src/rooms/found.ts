@@ -3,7 +3,7 @@ import type { Random } from '../ports/random.ts'
 import { encodeUrlSafeBase64 } from '../spec/base64.ts'
 import { buildPdu } from '../spec/build-pdu.ts'
 import { tooLarge, unknownError } from '../spec/errors.ts'
-import type { RoomId, ServerName, UserId } from '../spec/event.ts'
+import type { RoomEvent, RoomId, ServerName, UserId } from '../spec/event.ts'
 import { parseEvent } from '../spec/event-format.ts'
 import type { JsonObject } from '../spec/json.ts'
 import type { RoomVersionRules } from '../spec/room-version.ts'
@@ -38,15 +38,23 @@ export async function foundRoom(
     ...(rules.auth.creatorInContent ? { creator } : {}),
   }
   const chosenId = rules.roomId === 'chosen' ? { roomId: `!${encodeUrlSafeBase64(deps.random.bytes(18))}:${deps.serverName}` } : {}
-  const fields = { ...chosenId, type: 'm.room.create', stateKey: '', sender: creator, content, originServerTs: deps.clock.now() }
-  const pdu = buildPdu({ ...fields, prevEvents: [], authEvents: [], depth: 1 }, rules)
-  const parsed = parseEvent(await deps.signEvent(pdu, rules), rules)
-  if ('error' in parsed) throw tooLarge(parsed.error)
-  const { event } = parsed
-  return deps.queue.enqueue(event.roomId, async (draft) => {
+  // Two rooms alike, made in the same millisecond, would have the same hash: the later one is made a little later.
+  for (let originServerTs = deps.clock.now(); ; originServerTs++) {
+    const fields = { ...chosenId, type: 'm.room.create', stateKey: '', sender: creator, content, originServerTs }
+    const pdu = buildPdu({ ...fields, prevEvents: [], authEvents: [], depth: 1 }, rules)
+    const parsed = parseEvent(await deps.signEvent(pdu, rules), rules)
+    if ('error' in parsed) throw tooLarge(parsed.error)
+    if (await isFounded(parsed.event, rules, deps.queue)) return parsed.event.roomId
+  }
+}
+
+/** Puts the create event in its place; `false` where there is such a room already. */
+async function isFounded(event: RoomEvent, rules: RoomVersionRules, queue: RoomQueue): Promise<boolean> {
+  return queue.enqueue(event.roomId, async (draft) => {
+    if (draft.exists) return false
     draft.begin(rules)
     const placed = await draft.place(event, { live: true })
     if (placed.status !== 'accepted') throw unknownError(`The create event was refused: ${placed.reason}`)
-    return event.roomId
+    return true
   })
 }

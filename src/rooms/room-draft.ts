@@ -4,6 +4,7 @@ import { checkAuth, type Verdict } from '../spec/auth-rules.ts'
 import { type EventId, type RoomEvent, type RoomId, type StateKey, type StateMap, stateKeyOf } from '../spec/event.ts'
 import type { RoomVersionRules } from '../spec/room-version.ts'
 import { StateTrie } from '../spec/state-trie.ts'
+import { thirdPartySigned } from '../spec/third-party-signature.ts'
 import type { EventStatus, StoredEvent } from '../storage/tables/rooms.ts'
 import { type KnownEvent, resolveSnapshots } from './resolve.ts'
 import type { Room, RoomStore } from './room-store.ts'
@@ -153,7 +154,7 @@ export class RoomDraft {
     }
     const events = await this.find(holders.values())
     const lookup = (type: string, stateKey: string) => events.get(holders.get(stateKeyOf(type, stateKey)) ?? '')?.event
-    return checkAuth(this.rules, event, lookup, { authoriserSigned: true, thirdPartySigned: () => false })
+    return checkAuth(this.rules, event, lookup, { authoriserSigned: true, thirdPartySigned })
   }
 
   /**
