@@ -46,7 +46,7 @@ export function roomSearchEndpoints(deps: RoomSearchDeps): Endpoint[] {
       path: '/_matrix/client/v3/search',
       query: v.object({ next_batch: v.optional(tokenText) }),
       body: v.object({ search_categories: v.object({ room_events: v.optional(roomEvents) }) }),
-      handle: async ({ session, query, body }) => {
+      handle: async ({ session, query, body }): Promise<JsonObject> => {
         const criteria = body.search_categories.room_events
         if (!criteria) return { search_categories: {} }
         return { search_categories: { room_events: await search(deps, session, { criteria, start: placeOf(query.next_batch) }) } }
