@@ -95,7 +95,7 @@ test('another tab takes over when the leader is closed, and answers what was in 
 test('a worker that hangs is replaced, and its requests are answered', async ({ openTab }) => {
   const page = await openTab()
   const epoch = await epochOf(page)
-  expect(await fetchJson(page, '/_matrix/test/hang-once')).toMatchObject({ status: 200 })
+  expect(await fetchJson(page, '/_matrix/test/hang-once?ms=60000')).toMatchObject({ status: 200 })
   expect(await epochOf(page)).toBeGreaterThan(epoch)
 })
 

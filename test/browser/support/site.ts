@@ -7,15 +7,18 @@ import { pagesAtRoot, repairWebRtcRace, serviceWorker } from '../../../scripts/v
 
 const pages = ['test/browser/site/index.html', 'test/browser/site/storage.html', 'worker/tab-host.html']
 
-/** Builds the test pages, with the service worker and all that the app has, around the test's own homeserver, and serves them. */
-export async function startSite(): Promise<StaticServer> {
+/** `stand-in`: answers at once, late, in streams or never, as a test wants it. */
+export type HomeserverKind = 'real' | 'stand-in'
+
+/** Builds the test pages, with the service worker and all that the app has, around a homeserver, and serves them. */
+export async function startSite(homeserver: HomeserverKind): Promise<StaticServer> {
   const directory = await mkdtemp(join(tmpdir(), 'yurt-site-'))
   const output = { entryFileNames: 'workers/[name]-[hash].js', chunkFileNames: 'workers/[name]-[hash].js' }
   await build({
     configFile: false,
     logLevel: 'warn',
     plugins: [repairWebRtcRace(), pagesAtRoot(), serviceWorker('worker/service-worker.ts')],
-    worker: { format: 'es', plugins: () => [testHomeserver()], rolldownOptions: { output } },
+    worker: { format: 'es', plugins: () => (homeserver === 'real' ? [] : [standIn()]), rolldownOptions: { output } },
     build: {
       outDir: directory,
       emptyOutDir: false,
@@ -35,10 +38,10 @@ export async function startSite(): Promise<StaticServer> {
   }
 }
 
-function testHomeserver(): Plugin {
+function standIn(): Plugin {
   return {
-    name: 'test-homeserver',
+    name: 'stand-in-homeserver',
     enforce: 'pre',
-    resolveId: (source) => (source.endsWith('/src/homeserver.ts') ? resolve('test/browser/site/test-homeserver.ts') : undefined),
+    resolveId: (source) => (source.endsWith('/src/homeserver.ts') ? resolve('test/browser/site/stand-in-homeserver.ts') : undefined),
   }
 }

@@ -1,6 +1,6 @@
 import { type BrowserContext, test as base, type Page } from '@playwright/test'
 import type { StaticServer } from '../../../scripts/serve.ts'
-import { startSite } from './site.ts'
+import { type HomeserverKind, startSite } from './site.ts'
 
 interface Fixtures {
   /** Opens a page of a fresh origin whose homeserver has an identity, and answers. */
@@ -8,15 +8,17 @@ interface Fixtures {
 }
 
 interface WorkerFixtures {
+  /** What runs behind the pages. */
+  homeserver: HomeserverKind
   site: StaticServer
 }
 
 /** A test in a browser, on pages around the test's own homeserver. */
 export const test = base.extend<Fixtures, WorkerFixtures>({
+  homeserver: ['stand-in', { scope: 'worker', option: true }],
   site: [
-    // biome-ignore lint/correctness/noEmptyPattern: Playwright reads the parameter list.
-    async ({}, use) => {
-      const site = await startSite()
+    async ({ homeserver }, use) => {
+      const site = await startSite(homeserver)
       await use(site)
       await site.close()
     },

@@ -49,8 +49,8 @@ export async function createHomeserver({ storage, signer, settings }: Homeserver
       }),
     big: async (_request, query) => new Response(new Uint8Array(Number(query.get('bytes'))).fill(7)),
     /** Hangs whoever gets it first, as a bug would. */
-    'hang-once': async () => {
-      const end = (await increment('test:hang')) === 1 ? Date.now() + 60_000 : 0
+    'hang-once': async (_request, query) => {
+      const end = (await increment('test:hang')) === 1 ? Date.now() + Number(query.get('ms')) : 0
       while (Date.now() < end);
       return Response.json({})
     },
