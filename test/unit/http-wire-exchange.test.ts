@@ -136,9 +136,8 @@ describe('exchanges', () => {
     expect(produced).toBeLessThan(1 << 20)
     expect(streams[0]?.received).toBeLessThan(1 << 20)
     expect((await bodyOf(response)).byteLength).toBe(produced)
-    await pool
-      .request({ to: 'a.example', request: get, signal: never })
-      .then(({ body: next }) => next instanceof ReadableStream && next.cancel())
+    const { body: next } = await pool.request({ to: 'a.example', request: get, signal: never })
+    if (next instanceof ReadableStream) await next.cancel()
     expect(streams).toHaveLength(1)
   })
 

@@ -1,5 +1,6 @@
 import { describe, expect, test } from 'vitest'
 import { type HistoryVisibility, historyVisibilityOf, mayServerSee, mayUserSee } from '../../src/spec/history-visibility.ts'
+import type { JsonObject } from '../../src/spec/json.ts'
 import { draftEvent } from './spec-event.ts'
 
 const message = draftEvent({ type: 'm.room.message' })
@@ -59,9 +60,8 @@ test('a server may see what one of its users may see, or the world', () => {
 })
 
 test('a visibility that is missing or not understood is shared', () => {
-  for (const content of [undefined, {}, { history_visibility: 'x' }, { history_visibility: 5 }]) {
-    expect(historyVisibilityOf(content === undefined ? undefined : { ...content })).toBe('shared')
-  }
+  const contents: (JsonObject | undefined)[] = [undefined, {}, { history_visibility: 'x' }, { history_visibility: 5 }]
+  for (const content of contents) expect(historyVisibilityOf(content)).toBe('shared')
   for (const history_visibility of ['world_readable', 'shared', 'invited', 'joined']) {
     expect(historyVisibilityOf({ history_visibility })).toBe(history_visibility)
   }
