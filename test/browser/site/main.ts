@@ -4,6 +4,8 @@ declare global {
   interface Window {
     /** The controls of the homeserver, once this page can reach it. */
     homeserver: Promise<HomeserverControls>
+    /** Put in by a test that counts what was acknowledged. */
+    acknowledged?: (body: string) => void
   }
 }
 
