@@ -3,6 +3,7 @@ import { Backfill } from '../rooms/backfill.ts'
 import { RoomCommitter } from '../rooms/commit.ts'
 import { GapFiller } from '../rooms/gap-filler.ts'
 import { RoomMembership } from '../rooms/membership.ts'
+import { EventPlacer } from '../rooms/place.ts'
 import { RoomReceiver } from '../rooms/receive.ts'
 import { RoomQueue } from '../rooms/room-queue.ts'
 import { RoomStore } from '../rooms/room-store.ts'
@@ -22,8 +23,9 @@ export function composeRooms(ports: HomeserverPorts & { readonly stream: Stream;
   const queue = new RoomQueue(store, new RoomCommitter({ stream, store, clock, serverName }))
   const sender = new RoomSender({ queue, store, clock, signEvent })
   const gapFiller = new GapFiller({ store, remote, verifier, logger })
-  const receiver = new RoomReceiver({ storage, stream, store, queue, gapFiller, verifier, signEvent, logger, serverName })
-  const backfill = new Backfill({ store, queue, remote, verifier, gapFiller, logger, serverName })
+  const placer = new EventPlacer({ queue, gapFiller })
+  const receiver = new RoomReceiver({ storage, stream, store, gapFiller, placer, verifier, signEvent, logger, serverName })
+  const backfill = new Backfill({ store, placer, remote, verifier, logger, serverName })
   const profileOf = (userId: UserId) => shownProfile(ports, userId)
   const membership = new RoomMembership({ queue, remote, verifier, signEvent, clock, store, stream, sender, serverName, profileOf })
   return { store, queue, sender, receiver, backfill, membership }

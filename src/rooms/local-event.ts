@@ -5,6 +5,7 @@ import { tooLarge } from '../spec/errors.ts'
 import type { RoomEvent, RoomId, UserId } from '../spec/event.ts'
 import { parseEvent } from '../spec/event-format.ts'
 import type { JsonObject } from '../spec/json.ts'
+import type { SentTransaction } from '../storage/tables/rooms.ts'
 import type { SignEvent } from './remote.ts'
 import type { RoomDraft } from './room-draft.ts'
 
@@ -18,8 +19,8 @@ export interface LocalEvent {
   readonly redacts?: string
   /** Milliseconds; now unless told. */
   readonly originServerTs?: number
-  /** A repeat of the same id on the same device is the same event. */
-  readonly transaction?: { readonly deviceId: string; readonly id: string }
+  /** A repeat of the same id on the same device and path is the same event. */
+  readonly transaction?: Omit<SentTransaction, 'userId'>
 }
 
 /** The most previous events an event may have (Server-Server API, "PDUs"). */

@@ -4,34 +4,26 @@ import { badJson, forbidden, notFound } from '../spec/errors.ts'
 import type { EventId, Pdu, RoomEvent, RoomId, ServerName } from '../spec/event.ts'
 import { serverNameOf } from '../spec/identifiers.ts'
 import { isObject, type JsonValue } from '../spec/json.ts'
-import type { RoomVersionRules } from '../spec/room-version.ts'
 import { isAllowedByAcl } from '../spec/server-acl.ts'
 import { stagedPdus } from '../storage/tables/rooms.ts'
 import type { Stream } from '../streams/stream.ts'
 import type { GapFiller } from './gap-filler.ts'
-import { addOutliers, rejectionByAuthEvents, snapshotOf } from './import.ts'
 import { receivePdus } from './incoming.ts'
+import type { Arrival, EventPlacer } from './place.ts'
 import type { EventVerifier, SignEvent } from './remote.ts'
 import type { DraftEvent } from './room-draft.ts'
-import type { RoomQueue } from './room-queue.ts'
 import type { EventRecord, Room, RoomStore } from './room-store.ts'
 
 interface ReceiverDeps {
   readonly storage: Storage
   readonly stream: Stream
   readonly store: RoomStore
-  readonly queue: RoomQueue
   readonly gapFiller: GapFiller
+  readonly placer: EventPlacer
   readonly verifier: EventVerifier
   readonly signEvent: SignEvent
   readonly logger: Logger
   readonly serverName: ServerName
-}
-
-interface TakeOptions {
-  /** Written in the commit that deals with the event. */
-  readonly done?: Write
-  readonly distributedBy?: 'us'
 }
 
 /** Takes events from other servers into the pipeline. */
@@ -50,7 +42,7 @@ export class RoomReceiver {
       const room = await this.#deps.store.room(roomId)
       const [received] = room ? await receivePdus([pdu], room, this.#deps.verifier) : []
       const done = remove(stagedPdus, key)
-      if (received && !('error' in received)) this.#work(origin, received.event, done)
+      if (received && !('error' in received)) this.#work(origin, [{ event: received.event, done }])
       else await this.#deps.storage.commit([done], 'strict')
     }
   }
@@ -61,7 +53,7 @@ export class RoomReceiver {
    */
   async receive(origin: ServerName, pdus: readonly JsonValue[]): Promise<Record<EventId, { error?: string }>> {
     const results = new Map<EventId, { error?: string }>()
-    const staged: { readonly event: RoomEvent; readonly origin: ServerName }[] = []
+    const accepted: RoomEvent[] = []
     for (const [roomId, ofRoom] of Map.groupBy(pdus, roomIdOf)) {
       const room = roomId === undefined ? undefined : await this.#deps.store.room(roomId)
       if (!room) continue
@@ -71,10 +63,10 @@ export class RoomReceiver {
         if (!event) continue
         const error = denied ?? ('error' in result ? result.error : undefined)
         results.set(event.eventId, error === undefined ? {} : { error })
-        if (error === undefined) staged.push({ event, origin })
+        if (error === undefined) accepted.push(event)
       }
     }
-    await this.#stage(staged)
+    await this.#stage(origin, await this.#unplaced(accepted))
     return Object.fromEntries(results)
   }
 
@@ -104,16 +96,11 @@ export class RoomReceiver {
     const { event } = received
     const isIt = event.eventId === sent.eventId && event.type === 'm.room.member' && event.stateKey === event.sender
     if (!isIt || event.content.membership !== sent.membership) throw badJson('The event is not the membership that the request names')
-    const placed = await this.#take(sent.origin, event, { distributedBy: 'us' })
+    const [placed] = await this.#take({ origin: sent.origin, roomId: sent.roomId, events: [event], distributedBy: 'us' })
     if (placed && placed.status !== 'accepted') throw forbidden(placed.reason ?? 'The room does not allow it')
     const record = await store.event(event.eventId)
     if (!record) throw forbidden('The event could not be placed')
     return record
-  }
-
-  /** Verified events of one room, oldest first, as a peer or a gap gave them. Resolves once they are dealt with. */
-  async takeAll(origin: ServerName, events: readonly RoomEvent[]): Promise<void> {
-    for (const event of events) await this.#take(origin, event)
   }
 
   /** Resolves once all that was staged has been dealt with. */
@@ -121,74 +108,56 @@ export class RoomReceiver {
     while (this.#working.size > 0) await Promise.all(this.#working.values())
   }
 
-  async #stage(staged: readonly { readonly event: RoomEvent; readonly origin: ServerName }[]): Promise<void> {
-    if (staged.length === 0) return
+  async #stage(origin: ServerName, events: readonly RoomEvent[]): Promise<void> {
+    if (events.length === 0) return
     const first = await this.#deps.stream.commit(1, (position) =>
-      staged.map(({ event, origin }, i) => put(stagedPdus, [position, i], { origin, pdu: event.pdu, roomId: event.roomId })),
+      events.map((event, i) => put(stagedPdus, [position, i], { origin, pdu: event.pdu, roomId: event.roomId })),
     )
-    for (const [i, { event, origin }] of staged.entries()) this.#work(origin, event, remove(stagedPdus, [first, i]))
+    const staged = events.map((event, i) => ({ event, done: remove(stagedPdus, [first, i]) }))
+    for (const ofRoom of Map.groupBy(staged, ({ event }) => event.roomId).values()) this.#work(origin, ofRoom)
   }
 
   // One chain for each room: events of a room are dealt with in the order of their arrival.
-  #work(origin: ServerName, event: RoomEvent, done: Write): void {
+  #work(origin: ServerName, staged: readonly { readonly event: RoomEvent; readonly done: Write }[]): void {
     const { logger, storage } = this.#deps
-    const before = this.#working.get(event.roomId) ?? Promise.resolve()
+    const roomId = staged[0]?.event.roomId ?? ''
+    const before = this.#working.get(roomId) ?? Promise.resolve()
+    const done = new Map(staged.map(({ event, done: write }) => [event.eventId, write]))
     const work = before
-      .then(() => this.#take(origin, event, { done }))
-      .catch((error: unknown) =>
-        logger.log('error', 'a received event could not be dealt with', { eventId: event.eventId, error: String(error) }),
-      )
-      .then(() => storage.commit([done], 'relaxed'))
+      .then(() => this.#take({ origin, roomId, events: staged.map(({ event }) => event), done }))
+      .catch((error: unknown) => logger.log('error', 'received events could not be dealt with', { roomId, error: String(error) }))
+      .then(() => storage.commit([...done.values()], 'relaxed'))
       .catch(() => undefined)
       .then(() => {
-        if (this.#working.get(event.roomId) === work) this.#working.delete(event.roomId)
+        if (this.#working.get(roomId) === work) this.#working.delete(roomId)
       })
-    this.#working.set(event.roomId, work)
+    this.#working.set(roomId, work)
   }
 
-  async #take(origin: ServerName, event: RoomEvent, options: TakeOptions = {}): Promise<DraftEvent | undefined> {
-    const { store, gapFiller } = this.#deps
-    const room = await store.room(event.roomId)
-    if (!room) return undefined
-    const authEvents = await gapFiller.authEvents(origin, [event], room.rules)
-    if (await this.#lacksPrevious(event)) {
-      for (const missing of await gapFiller.missingEvents(origin, event, room.rules)) await this.#place(origin, missing, room.rules)
-    }
-    return this.#place(origin, event, room.rules, { ...options, authEvents })
+  /** Fills the gap before the events, as far as anyone can, and places them. */
+  async #take(arrival: Omit<Arrival, 'rules' | 'live'>): Promise<DraftEvent[]> {
+    const { store, gapFiller, placer } = this.#deps
+    const room = await store.room(arrival.roomId)
+    if (!room) return []
+    const first = await this.#firstInGap(arrival.events)
+    const missing = first ? await gapFiller.missingEvents(arrival.origin, first, room.rules) : []
+    const events = new Map([...missing, ...arrival.events].map((event) => [event.eventId, event]))
+    return placer.place({ ...arrival, rules: room.rules, live: true, events: [...events.values()] })
   }
 
-  /** Judges and places one event; its missing previous events are not looked for any more, the state before it is. */
-  async #place(
-    origin: ServerName,
-    event: RoomEvent,
-    rules: RoomVersionRules,
-    prepared: TakeOptions & { readonly authEvents?: readonly RoomEvent[] } = {},
-  ): Promise<DraftEvent | undefined> {
-    const { gapFiller, queue } = this.#deps
-    const authEvents = prepared.authEvents ?? (await gapFiller.authEvents(origin, [event], rules))
-    const lacksPrevious = await this.#lacksPrevious(event)
-    const told = lacksPrevious ? await gapFiller.stateBefore(origin, event, rules) : undefined
-    return queue.enqueue(event.roomId, async (draft) => {
-      if (prepared.done) draft.write(prepared.done)
-      if ((await draft.find([event.eventId])).get(event.eventId)?.placed) return undefined
-      await addOutliers(draft, [...authEvents, ...(told?.events ?? [])])
-      const rejection = await rejectionByAuthEvents(draft, event)
-      if (lacksPrevious && !told) {
-        await draft.addOutlier(event, rejection)
-        return undefined
-      }
-      return draft.place(event, {
-        live: true,
-        ...(prepared.distributedBy ? { distributedBy: prepared.distributedBy } : {}),
-        ...(told ? { stateBefore: await snapshotOf(draft, told.state) } : {}),
-        ...(rejection === undefined ? {} : { rejection }),
-      })
-    })
+  /** The first event with a previous event that is neither placed nor among the events before it. */
+  async #firstInGap(events: readonly RoomEvent[]): Promise<RoomEvent | undefined> {
+    const listed = new Set(events.map(({ eventId }) => eventId))
+    const records = await this.#deps.store.events(new Set(events.flatMap(({ prevEvents }) => prevEvents)))
+    return events.find(({ prevEvents }) =>
+      prevEvents.some((eventId) => !listed.has(eventId) && records.get(eventId)?.stored.stateAfter === undefined),
+    )
   }
 
-  async #lacksPrevious(event: RoomEvent): Promise<boolean> {
-    const records = await this.#deps.store.events(event.prevEvents)
-    return event.prevEvents.some((eventId) => records.get(eventId)?.stored.stateAfter === undefined)
+  /** Those that have no place in the graph yet: what another server repeats costs nothing more. */
+  async #unplaced(events: readonly RoomEvent[]): Promise<RoomEvent[]> {
+    const records = await this.#deps.store.events(events.map(({ eventId }) => eventId))
+    return events.filter(({ eventId }) => records.get(eventId)?.stored.stateAfter === undefined)
   }
 
   async #deniedByAcl(room: Room, origin: ServerName): Promise<string | undefined> {

@@ -13,6 +13,7 @@ import {
   memberships,
   pendingRedactions,
   rooms,
+  type SentTransaction,
   type StoredEvent,
   type StoredMembership,
   type StoredRoom,
@@ -165,10 +166,7 @@ export class RoomStore implements RoomMembers {
   }
 
   /** The event a device already sent to the room with this transaction id. */
-  async transaction(
-    roomId: RoomId,
-    transaction: { readonly userId: UserId; readonly deviceId: string; readonly id: string },
-  ): Promise<EventId | undefined> {
+  async transaction(roomId: RoomId, transaction: SentTransaction): Promise<EventId | undefined> {
     return this.#storage.read([transactions], (tx) => tx.get(transactions, transactionKey(roomId, transaction)))
   }
 

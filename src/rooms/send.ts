@@ -1,6 +1,7 @@
 import type { Clock } from '../ports/clock.ts'
 import { forbidden, notFound } from '../spec/errors.ts'
 import type { EventId, RoomId } from '../spec/event.ts'
+import { transactionKey } from '../storage/tables/rooms.ts'
 import { buildLocalEvent, type LocalEvent } from './local-event.ts'
 import type { SignEvent } from './remote.ts'
 import type { DraftEvent, RoomDraft } from './room-draft.ts'
@@ -52,9 +53,9 @@ export class RoomSender {
 
   async #repeated(draft: RoomDraft, { sender, transaction }: LocalEvent): Promise<EventId | undefined> {
     if (!transaction) return undefined
-    const waiting = draft.added.find(
-      ({ transaction: other }) => other?.userId === sender && other.deviceId === transaction.deviceId && other.id === transaction.id,
-    )
-    return waiting?.event.eventId ?? (await this.#deps.store.transaction(draft.roomId, { ...transaction, userId: sender }))
+    const sent = { ...transaction, userId: sender }
+    const key = JSON.stringify(transactionKey(draft.roomId, sent))
+    const waiting = draft.added.find(({ transaction: other }) => other && JSON.stringify(transactionKey(draft.roomId, other)) === key)
+    return waiting?.event.eventId ?? (await this.#deps.store.transaction(draft.roomId, sent))
   }
 }

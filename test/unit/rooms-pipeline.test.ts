@@ -3,6 +3,7 @@ import { RoomCommitter } from '../../src/rooms/commit.ts'
 import { foundRoom } from '../../src/rooms/found.ts'
 import { GapFiller } from '../../src/rooms/gap-filler.ts'
 import { receivePdus, valid } from '../../src/rooms/incoming.ts'
+import { EventPlacer } from '../../src/rooms/place.ts'
 import { RoomReceiver } from '../../src/rooms/receive.ts'
 import type { EventVerifier, RemoteServers } from '../../src/rooms/remote.ts'
 import { joinThrough } from '../../src/rooms/remote-join.ts'
@@ -39,7 +40,17 @@ async function roomsOf(serverName: string, remote: Partial<RemoteServers> = {}) 
     get: (target, name, self) => Reflect.get(target, name, self) ?? Reflect.get(unreachable, name),
   })
   const gapFiller = new GapFiller({ store, remote: remoteServers, verifier, logger })
-  const receiver = new RoomReceiver({ storage, stream, store, queue, gapFiller, verifier, signEvent, logger, serverName })
+  const receiver = new RoomReceiver({
+    storage,
+    stream,
+    store,
+    gapFiller,
+    placer: new EventPlacer({ queue, gapFiller }),
+    verifier,
+    signEvent,
+    logger,
+    serverName,
+  })
   const joinDeps = { queue, remote: remoteServers, verifier, signEvent, clock }
   return { storage, stream, store, queue, sender, receiver, clock, signEvent, serverName, random: new SeededRandom(1), joinDeps, verifier }
 }
