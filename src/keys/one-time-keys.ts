@@ -24,6 +24,15 @@ interface Wanted {
 interface Claimed extends Wanted {
   readonly key: StoredOneTimeKey
   readonly write: Write | undefined
+  /** Names the row of a one-time key. */
+  readonly row?: string
+}
+
+/** Claims of one device's keys of one algorithm that are under way together. */
+interface Claims {
+  count: number
+  /** Rows handed out among them: kept until the last has ended, since any may have read them before they were removed. */
+  readonly taken: Set<string>
 }
 
 interface Stock {
@@ -37,8 +46,8 @@ export class OneTimeKeys {
   readonly #stream: Stream
   readonly #marks: ChangeMarks
   readonly #stocks = new Lru<string, Stock>(1000)
-  /** Rows being handed out by a commit that is under way. */
-  readonly #reserved = new Set<string>()
+  /** Claims under way. */
+  readonly #claims = new Map<string, Claims>()
 
   constructor(deps: { storage: Storage; stream: Stream }) {
     this.#storage = deps.storage
@@ -95,26 +104,41 @@ export class OneTimeKeys {
     const all = Object.entries(wanted).flatMap(([userId, devices]) =>
       Object.entries(devices).map(([deviceId, algorithm]) => ({ userId, deviceId, algorithm })),
     )
-    const reserved: string[] = []
+    for (const each of all) this.#begin(each)
+    const claimed: Claimed[] = []
     try {
-      const claimed: Claimed[] = []
       for (const each of all) {
-        const claim = await this.#reserve(each, reserved)
+        const claim = await this.#take(each)
         if (claim) claimed.push(claim)
       }
       const writes = claimed.flatMap(({ write }) => (write ? [write] : []))
       if (writes.length > 0) await this.#commit(claimed, () => writes)
       return { one_time_keys: answerOf(claimed) }
+    } catch (failure) {
+      for (const { row, ...each } of claimed) if (row !== undefined) this.#claims.get(claimsKey(each))?.taken.delete(row)
+      throw failure
     } finally {
-      for (const row of reserved) this.#reserved.delete(row)
+      for (const each of all) this.#end(each)
     }
   }
 
-  /** Finds a key nobody else has, and keeps it from others until this claim is committed. */
-  async #reserve(wanted: Wanted, reserved: string[]): Promise<Claimed | undefined> {
+  #begin(wanted: Wanted): void {
+    const claims = this.#claims.get(claimsKey(wanted)) ?? { count: 0, taken: new Set() }
+    claims.count++
+    this.#claims.set(claimsKey(wanted), claims)
+  }
+
+  #end(wanted: Wanted): void {
+    const claims = this.#claims.get(claimsKey(wanted))
+    if (claims && --claims.count === 0) this.#claims.delete(claimsKey(wanted))
+  }
+
+  /** Finds a key that no other claim under way has taken, and takes it. */
+  async #take(wanted: Wanted): Promise<Claimed | undefined> {
     const { userId, deviceId, algorithm } = wanted
-    // One row more than are being handed out now is sure to hold a free one, if there is any.
-    const limit = this.#reserved.size + 1
+    const taken = this.#claims.get(claimsKey(wanted))?.taken ?? new Set()
+    // One row more than were taken is sure to hold a free one, if there is any.
+    const limit = taken.size + 1
     const { rows, fallback } = await this.#storage.read([oneTimeKeys, fallbackKeys], async (tx) => ({
       rows: await tx.range(oneTimeKeys, {
         from: [userId, deviceId, algorithm, 0, 0],
@@ -123,14 +147,13 @@ export class OneTimeKeys {
       }),
       fallback: await tx.get(fallbackKeys, [userId, deviceId, algorithm]),
     }))
-    for (const [row, key] of rows) {
-      const name = JSON.stringify(row)
-      if (this.#reserved.has(name)) continue
-      this.#reserved.add(name)
-      reserved.push(name)
-      return { ...wanted, key, write: remove(oneTimeKeys, row) }
+    for (const [key, stored] of rows) {
+      const row = JSON.stringify(key)
+      if (taken.has(row)) continue
+      taken.add(row)
+      return { ...wanted, key: stored, write: remove(oneTimeKeys, key), row }
     }
-    if (rows.length === limit) return this.#reserve(wanted, reserved)
+    if (rows.length === limit) return this.#take(wanted)
     return fallback && { ...wanted, key: fallback, write: usedFallback(wanted, fallback) }
   }
 
@@ -193,6 +216,10 @@ function answerOf(claimed: readonly Claimed[]): JsonObject {
       Object.fromEntries(ofUser.map(({ deviceId, key }) => [deviceId, Object.fromEntries([[key.keyId, key.key]])])),
     ]),
   )
+}
+
+function claimsKey({ userId, deviceId, algorithm }: Wanted): string {
+  return JSON.stringify([userId, deviceId, algorithm])
 }
 
 function stockKey(userId: UserId, deviceId: string): string {

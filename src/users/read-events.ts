@@ -9,8 +9,8 @@ const hopLimit = 3
 /** What matters of an event for who has read up to it. */
 export interface ReadEvent {
   readonly roomId: RoomId
-  /** Its place in the order of reading: by depth, then by arrival. */
-  readonly order: readonly [depth: number, position: number]
+  /** Its place in the order of reading: events that came live by arrival, which no sender chooses, after all others by depth. */
+  readonly order: readonly [live: number, place: number]
   /** The root of the thread it is in, or `main`. */
   readonly threadId: string
 }
@@ -22,7 +22,8 @@ export function readEvent(storage: Storage, eventId: EventId): Promise<ReadEvent
     if (!found) return undefined
     const { stored, position } = found
     const depth = typeof stored.pdu.depth === 'number' ? stored.pdu.depth : 0
-    return { roomId: stored.roomId, order: [depth, position], threadId: await threadOf(tx, stored) }
+    const order = stored.live ? ([1, position] as const) : ([0, depth] as const)
+    return { roomId: stored.roomId, order, threadId: await threadOf(tx, stored) }
   })
 }
 
