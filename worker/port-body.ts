@@ -1,9 +1,9 @@
 import type { PortBody } from './protocol.ts'
 
 /** Bodies up to this many bytes cross a port whole, and can be repeated. */
-export const wholeBodyBytes = 1 << 20
+const wholeBodyBytes = 1 << 20
 
-/** Reads a body as far as it is small: the bytes, or a stream of all of it if it is longer than {@link wholeBodyBytes}. */
+/** Reads a body as far as it is small: the bytes, or a stream of all of it if it is longer than `wholeBodyBytes`. */
 export async function wholeOrStream(body: ReadableStream<Uint8Array<ArrayBuffer>> | null): Promise<PortBody> {
   if (!body) return undefined
   const reader = body.getReader()

@@ -133,6 +133,24 @@ test('a page that knows nothing of the homeserver carries it', async ({ openTab,
   expect(await fetchJson(foreign, '/_matrix/test/name')).toMatchObject({ status: 200 })
 })
 
+test('a client with a service worker of its own is answered by the homeserver as well', async ({ openTab, context, site }) => {
+  await openTab()
+  const page = await context.newPage()
+  await page.goto(`${site.url}/client/index.html`)
+  await page.evaluate(async () => {
+    await navigator.serviceWorker.register('/client/sw.js', { scope: '/client/' })
+    const { controller } = navigator.serviceWorker
+    if (!controller?.scriptURL.endsWith('/client/sw.js')) {
+      await new Promise((resolve) => navigator.serviceWorker.addEventListener('controllerchange', resolve, { once: true }))
+    }
+  })
+  expect(await fetchJson(page, '/_matrix/test/name')).toMatchObject({ status: 200, body: { server_name: 'test' } })
+  expect(await page.evaluate(async () => (await fetch('/client/own')).text())).toBe('own')
+  await page.reload()
+  await expect(page.locator('iframe[data-yurt]')).toHaveCount(1)
+  expect(await fetchJson(page, '/_matrix/test/name')).toMatchObject({ status: 200 })
+})
+
 test('an image of authenticated media loads for a page whose last token was good, and for no other', async ({ openTab }) => {
   const page = await openTab()
   const other = await openTab()

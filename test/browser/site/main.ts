@@ -1,4 +1,4 @@
-import { type HomeserverControls, openHomeserver } from '../../../worker/page.ts'
+import { type HomeserverControls, openHomeserver } from './open-homeserver.ts'
 
 declare global {
   interface Window {

@@ -17,6 +17,7 @@ export async function startSite(homeserver: HomeserverKind): Promise<StaticServe
   await build({
     configFile: false,
     logLevel: 'warn',
+    publicDir: 'test/browser/site/public',
     plugins: [repairWebRtcRace(), pagesAtRoot(), serviceWorker('worker/service-worker.ts')],
     worker: { format: 'es', plugins: () => (homeserver === 'real' ? [] : [standIn()]), rolldownOptions: { output } },
     build: {

@@ -1,7 +1,7 @@
-import type { HostStatus } from './control-api.ts'
-import type { RecoveryFile } from './identity.ts'
-import type { ToServiceWorker } from './protocol.ts'
-import type { StoredSettings } from './stored-settings.ts'
+import type { HostStatus } from '../../../worker/control-api.ts'
+import type { RecoveryFile } from '../../../worker/identity.ts'
+import type { ToServiceWorker } from '../../../worker/protocol.ts'
+import type { StoredSettings } from '../../../worker/stored-settings.ts'
 
 /** What the user chose at the first start. Neither a relay nor a name: the label alone. */
 export interface IdentityChoice {
