@@ -1,4 +1,5 @@
 import type { Clock } from '../ports/clock.ts'
+import type { Random } from '../ports/random.ts'
 import { authEventKeys } from '../spec/auth-events.ts'
 import { buildPdu } from '../spec/build-pdu.ts'
 import { tooLarge } from '../spec/errors.ts'
@@ -6,6 +7,7 @@ import type { RoomEvent, RoomId, UserId } from '../spec/event.ts'
 import { parseEvent } from '../spec/event-format.ts'
 import type { JsonObject } from '../spec/json.ts'
 import type { SentTransaction } from '../storage/tables/rooms.ts'
+import { chosenFields } from './chosen-id.ts'
 import type { SignEvent } from './remote.ts'
 import type { RoomDraft } from './room-draft.ts'
 
@@ -34,19 +36,21 @@ const maxPrevEvents = 20
 export async function buildLocalEvent(
   draft: RoomDraft,
   request: LocalEvent,
-  deps: { readonly clock: Clock; readonly signEvent: SignEvent },
+  deps: { readonly clock: Clock; readonly random: Random; readonly signEvent: SignEvent },
 ): Promise<RoomEvent> {
   const { rules } = draft
   const prevEvents = [...draft.forwardExtremities].slice(0, maxPrevEvents)
   const authEvents = authEventKeys(rules, { ...request, stateKey: request.stateKey }).flatMap((key) => draft.state.get(key) ?? [])
-  const found = await draft.find(prevEvents)
+  const found = await draft.find([...prevEvents, ...authEvents])
+  const cited = new Map([...found].map(([eventId, { event }]) => [eventId, event]))
   const pdu = buildPdu(
     {
       ...request,
+      ...chosenFields(rules, { sender: request.sender, random: deps.random, cited }),
       originServerTs: request.originServerTs ?? deps.clock.now(),
       prevEvents,
       authEvents,
-      depth: 1 + Math.max(0, ...[...found.values()].map(({ event }) => event.depth)),
+      depth: 1 + Math.max(0, ...prevEvents.map((eventId) => cited.get(eventId)?.depth ?? 0)),
     },
     rules,
   )

@@ -1,4 +1,5 @@
 import type { Clock } from '../ports/clock.ts'
+import type { Random } from '../ports/random.ts'
 import { forbidden, notFound } from '../spec/errors.ts'
 import type { EventId, RoomId } from '../spec/event.ts'
 import { transactionKey } from '../storage/tables/rooms.ts'
@@ -12,9 +13,9 @@ export type { LocalEvent } from './local-event.ts'
 
 /** Sends the events of local users. */
 export class RoomSender {
-  readonly #deps: { readonly queue: RoomQueue; readonly store: RoomStore; readonly clock: Clock; readonly signEvent: SignEvent }
+  readonly #deps: { readonly queue: RoomQueue; readonly store: RoomStore; readonly clock: Clock; readonly random: Random; readonly signEvent: SignEvent }
 
-  constructor(deps: { readonly queue: RoomQueue; readonly store: RoomStore; readonly clock: Clock; readonly signEvent: SignEvent }) {
+  constructor(deps: { readonly queue: RoomQueue; readonly store: RoomStore; readonly clock: Clock; readonly random: Random; readonly signEvent: SignEvent }) {
     this.#deps = deps
   }
 

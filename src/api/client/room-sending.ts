@@ -41,7 +41,7 @@ export function roomSendingEndpoints(deps: RoomSendingDeps): Endpoint[] {
       handle: async ({ session, params, body }) => {
         const roomId = roomIdOf(params)
         const type = eventTypeOf(params)
-        const transaction = { deviceId: session.deviceId, id: transactionIdOf(params) }
+        const transaction = { deviceId: session.deviceId, endpoint: `send/${type}`, id: transactionIdOf(params) }
         const repeated = await deps.store.transaction(roomId, { ...transaction, userId: session.userId })
         if (repeated !== undefined) return { event_id: repeated }
         if (type === 'm.room.redaction')
@@ -56,7 +56,7 @@ export function roomSendingEndpoints(deps: RoomSendingDeps): Endpoint[] {
       body: v.object({ reason: reasonText }),
       handle: async ({ session, params, body }) => {
         const roomId = roomIdOf(params)
-        const transaction = { deviceId: session.deviceId, id: transactionIdOf(params) }
+        const transaction = { deviceId: session.deviceId, endpoint: `redact/${eventIdOf(params)}`, id: transactionIdOf(params) }
         const repeated = await deps.store.transaction(roomId, { ...transaction, userId: session.userId })
         if (repeated !== undefined) return { event_id: repeated }
         const content = { ...(body.reason === undefined ? {} : { reason: body.reason }), redacts: eventIdOf(params) }

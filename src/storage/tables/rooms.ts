@@ -30,7 +30,7 @@ export interface StoredEvent {
   /** The event that redacts this one, once it has been applied. */
   readonly redactedBy?: EventId
   /** For the sender's own device: the transaction it sent this with. */
-  readonly transaction?: { readonly userId: UserId; readonly deviceId: string; readonly id: string }
+  readonly transaction?: SentTransaction
   /** Why it was rejected or soft-failed. */
   readonly reason?: string
   /**
@@ -38,6 +38,15 @@ export interface StoredEvent {
    * another server handed to us; or a resident server, for one of ours that we handed to it.
    */
   readonly distributedBy?: 'us' | 'resident'
+}
+
+/** A transaction of a client: its id counts for one device and one request path (Client-Server API, "Transaction identifiers"). */
+export interface SentTransaction {
+  readonly userId: UserId
+  readonly deviceId: string
+  /** The request's path between the room and the id. */
+  readonly endpoint?: string
+  readonly id: string
 }
 
 /** A room as the homeserver knows it; written with every event that moves it. */
@@ -89,12 +98,10 @@ export const pendingRedactions = table<readonly [EventId, EventId], true>('pendi
 /** [room id, parent event id, relation type, position] → child event id. */
 export const relations = table<readonly [RoomId, EventId, string, number], EventId>('relations')
 
-/** Where a device's transaction is kept: its ids are its own, and count for one room. */
-export function transactionKey(
-  roomId: RoomId,
-  transaction: { readonly userId: UserId; readonly deviceId: string; readonly id: string },
-): readonly [UserId, string, string] {
-  return [transaction.userId, transaction.deviceId, `${roomId} ${transaction.id}`]
+/** Where a device's transaction is kept. */
+export function transactionKey(roomId: RoomId, transaction: SentTransaction): readonly [UserId, string, string] {
+  const { userId, deviceId, endpoint = '', id } = transaction
+  return [userId, deviceId, `${roomId} ${endpoint} ${id}`]
 }
 
 export const roomTables = {
