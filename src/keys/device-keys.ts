@@ -107,7 +107,7 @@ export class DeviceKeys {
   }
 }
 
-export function emptyAnswer(): KeysAnswer {
+function emptyAnswer(): KeysAnswer {
   return { deviceKeys: new Map(), masterKeys: new Map(), selfSigningKeys: new Map(), userSigningKeys: new Map() }
 }
 

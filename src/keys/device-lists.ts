@@ -240,7 +240,7 @@ export class DeviceLists {
 }
 
 /** A local device's keys with the signatures its own user put on them later. */
-export async function signedDeviceKeys(tx: ReadTx, userId: UserId, deviceId: string): Promise<JsonObject | undefined> {
+async function signedDeviceKeys(tx: ReadTx, userId: UserId, deviceId: string): Promise<JsonObject | undefined> {
   const [keys, signatures] = await Promise.all([
     tx.get(deviceKeys, [userId, deviceId]),
     tx.range(keySignatures, { from: [userId, deviceId, userId, ''], to: [userId, deviceId, userId, last] }),

@@ -32,7 +32,7 @@ interface AuthSession {
 }
 
 /** The 401 that tells a client what to do next; has an `errcode` only once an attempt failed. */
-export class AuthenticationRequired extends MatrixError {
+class AuthenticationRequired extends MatrixError {
   readonly #failed: boolean
 
   constructor(challenge: JsonObject, failure: string | undefined) {

@@ -19,7 +19,7 @@ export class ReadMarkers {
 
   /** Throws `M_FORBIDDEN` for a user who is not joined, `M_INVALID_PARAM` for an event that is not in the room. */
   async set(userId: UserId, roomId: RoomId, eventId: EventId): Promise<void> {
-    if (!(await this.#members.joinedUsers(roomId)).includes(userId)) throw forbidden('You are not in this room')
+    if (!(await this.#members.joinedRooms(userId)).includes(roomId)) throw forbidden('You are not in this room')
     const event = await readEvent(this.#storage, eventId)
     if (event?.roomId !== roomId) throw invalidParam('The event is not in this room')
     await this.#accountData.set(userId, roomId, { type: 'm.fully_read', content: { event_id: eventId } })

@@ -63,7 +63,7 @@ export class Receipts {
    */
   async read(receipt: Omit<ReceiptEntry, 'ts'>): Promise<void> {
     const { roomId, userId, type, threadId, eventId } = receipt
-    if (!(await this.#members.joinedUsers(roomId)).includes(userId)) throw forbidden('You are not in this room')
+    if (!(await this.#members.joinedRooms(userId)).includes(roomId)) throw forbidden('You are not in this room')
     await this.#checkEvent(receipt)
     const ts = this.#clock.now()
     if (!(await this.#store([{ ...receipt, ts }])) || type === 'm.read.private') return

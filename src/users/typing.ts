@@ -38,7 +38,7 @@ export class Typing {
 
   /** A local user types for `timeoutMs`, or stops at 0. Throws `M_FORBIDDEN` for a user who is not joined. */
   async set(roomId: RoomId, userId: UserId, timeoutMs: number): Promise<void> {
-    if (!(await this.#members.joinedUsers(roomId)).includes(userId)) throw forbidden('You are not in this room')
+    if (!(await this.#members.joinedRooms(userId)).includes(roomId)) throw forbidden('You are not in this room')
     await this.#change(roomId, userId, Math.min(timeoutMs, timeoutLimitMs))
     await this.#tell(roomId, userId, timeoutMs > 0)
   }
