@@ -16,18 +16,18 @@ import type { Remotes } from './remotes.ts'
 
 /** The event pipeline and what stands directly on it. */
 export function composeRooms(ports: HomeserverPorts & { readonly stream: Stream; readonly remotes: Remotes }) {
-  const { storage, stream, clock, logger, remotes } = ports
+  const { storage, stream, clock, random, logger, remotes } = ports
   const { serverName } = ports.signer
   const { verifier, signEvent, rooms: remote } = remotes
   const store = new RoomStore(storage)
   const queue = new RoomQueue(store, new RoomCommitter({ stream, store, clock, serverName }))
-  const sender = new RoomSender({ queue, store, clock, signEvent })
+  const sender = new RoomSender({ queue, store, clock, random, signEvent })
   const gapFiller = new GapFiller({ store, remote, verifier, logger })
   const placer = new EventPlacer({ queue, gapFiller })
   const receiver = new RoomReceiver({ storage, stream, store, gapFiller, placer, verifier, signEvent, logger, serverName })
   const backfill = new Backfill({ store, placer, remote, verifier, logger, serverName })
   const profileOf = (userId: UserId) => shownProfile(ports, userId)
-  const membership = new RoomMembership({ queue, remote, verifier, signEvent, clock, store, stream, sender, serverName, profileOf })
+  const membership = new RoomMembership({ queue, remote, verifier, signEvent, clock, random, store, stream, sender, serverName, profileOf })
   return { store, queue, sender, receiver, backfill, membership }
 }
 

@@ -7,6 +7,7 @@ import type { RoomEvent, RoomId, ServerName, UserId } from '../spec/event.ts'
 import { parseEvent } from '../spec/event-format.ts'
 import type { JsonObject } from '../spec/json.ts'
 import type { RoomVersionRules } from '../spec/room-version.ts'
+import { chosenFields } from './chosen-id.ts'
 import type { SignEvent } from './remote.ts'
 import type { RoomQueue } from './room-queue.ts'
 
@@ -41,7 +42,8 @@ export async function foundRoom(
   // Two rooms alike, made in the same millisecond, would have the same hash: the later one is made a little later.
   for (let originServerTs = deps.clock.now(); ; originServerTs++) {
     const fields = { ...chosenId, type: 'm.room.create', stateKey: '', sender: creator, content, originServerTs }
-    const pdu = buildPdu({ ...fields, prevEvents: [], authEvents: [], depth: 1 }, rules)
+    const chosen = chosenFields(rules, { sender: creator, random: deps.random, hashOf: () => undefined })
+    const pdu = buildPdu({ ...fields, ...chosen, prevEvents: [], authEvents: [], depth: 1 }, rules)
     const parsed = parseEvent(await deps.signEvent(pdu, rules), rules)
     if ('error' in parsed) throw tooLarge(parsed.error)
     if (await isFounded(parsed.event, rules, deps.queue)) return parsed.event.roomId

@@ -3,8 +3,9 @@ import type { Random } from '../ports/random.ts'
 import { authEventKeys } from '../spec/auth-events.ts'
 import { buildPdu } from '../spec/build-pdu.ts'
 import { tooLarge } from '../spec/errors.ts'
-import type { RoomEvent, RoomId, UserId } from '../spec/event.ts'
+import type { EventId, RoomEvent, RoomId, UserId } from '../spec/event.ts'
 import { parseEvent } from '../spec/event-format.ts'
+import { referenceHash } from '../spec/event-hash.ts'
 import type { JsonObject } from '../spec/json.ts'
 import type { SentTransaction } from '../storage/tables/rooms.ts'
 import { chosenFields } from './chosen-id.ts'
@@ -43,10 +44,11 @@ export async function buildLocalEvent(
   const authEvents = authEventKeys(rules, { ...request, stateKey: request.stateKey }).flatMap((key) => draft.state.get(key) ?? [])
   const found = await draft.find([...prevEvents, ...authEvents])
   const cited = new Map([...found].map(([eventId, { event }]) => [eventId, event]))
+  const hashOf = (eventId: EventId) => referenceHash(cited.get(eventId)?.pdu ?? {}, rules)
   const pdu = buildPdu(
     {
       ...request,
-      ...chosenFields(rules, { sender: request.sender, random: deps.random, cited }),
+      ...chosenFields(rules, { sender: request.sender, random: deps.random, hashOf }),
       originServerTs: request.originServerTs ?? deps.clock.now(),
       prevEvents,
       authEvents,

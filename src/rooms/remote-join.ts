@@ -1,10 +1,13 @@
 import type { Clock } from '../ports/clock.ts'
+import type { Random } from '../ports/random.ts'
+import { decodeBase64 } from '../spec/base64.ts'
 import { buildPdu } from '../spec/build-pdu.ts'
 import { badJson, forbidden, incompatibleRoomVersion, unknownError } from '../spec/errors.ts'
-import { type RoomEvent, type RoomId, type ServerName, stateKeyOf, type UserId } from '../spec/event.ts'
+import { type EventId, type RoomEvent, type RoomId, type ServerName, stateKeyOf, type UserId } from '../spec/event.ts'
 import { parseEvent } from '../spec/event-format.ts'
 import { isObject, type JsonObject, type JsonValue } from '../spec/json.ts'
 import { type RoomVersionRules, rulesOf, supportedRoomVersions } from '../spec/room-version.ts'
+import { chosenFields } from './chosen-id.ts'
 import { addOutliers, rejectionByAuthEvents, snapshotOf } from './import.ts'
 import { receivePdus, valid } from './incoming.ts'
 import type { EventVerifier, MembershipTemplate, RemoteServers, SendJoinResult, SignEvent } from './remote.ts'
@@ -16,6 +19,7 @@ export interface RemoteMembershipDeps {
   readonly verifier: EventVerifier
   readonly signEvent: SignEvent
   readonly clock: Clock
+  readonly random: Random
 }
 
 interface Attempt {
@@ -35,8 +39,11 @@ export async function membershipFromTemplate(
   const { auth_events, prev_events, depth, content } = template.event
   const proposed = isObject(content) ? content : {}
   const authoriser = proposed.join_authorised_via_users_server
+  const hashes = new Map([...references(prev_events), ...references(auth_events)])
+  const hashOf = (eventId: EventId) => hashes.get(eventId)
   const pdu = buildPdu(
     {
+      ...chosenFields(rules, { sender: attempt.userId, random: deps.random, hashOf }),
       type: 'm.room.member',
       stateKey: attempt.userId,
       sender: attempt.userId,
@@ -47,8 +54,8 @@ export async function membershipFromTemplate(
         ...(typeof authoriser === 'string' && rules.auth.restricted ? { join_authorised_via_users_server: authoriser } : {}),
       },
       originServerTs: deps.clock.now(),
-      prevEvents: eventIds(prev_events),
-      authEvents: eventIds(auth_events),
+      prevEvents: references(prev_events).map(([eventId]) => eventId),
+      authEvents: references(auth_events).map(([eventId]) => eventId),
       depth: typeof depth === 'number' && Number.isSafeInteger(depth) && depth > 0 ? depth : 1,
     },
     rules,
@@ -104,6 +111,13 @@ async function countersignedJoin(
   return received.event
 }
 
-function eventIds(list: JsonValue | undefined): string[] {
-  return Array.isArray(list) ? list.filter((entry) => typeof entry === 'string') : []
+/** Events that a template refers to; in room versions 1 and 2 with their reference hashes. */
+function references(list: JsonValue | undefined): [EventId, Uint8Array | undefined][] {
+  if (!Array.isArray(list)) return []
+  return list.flatMap((entry): [EventId, Uint8Array | undefined][] => {
+    if (typeof entry === 'string') return [[entry, undefined]]
+    const [eventId, hashes] = Array.isArray(entry) ? entry : []
+    if (typeof eventId !== 'string' || !isObject(hashes) || typeof hashes.sha256 !== 'string') return []
+    return [[eventId, decodeBase64(hashes.sha256)]]
+  })
 }

@@ -13,9 +13,21 @@ export type { LocalEvent } from './local-event.ts'
 
 /** Sends the events of local users. */
 export class RoomSender {
-  readonly #deps: { readonly queue: RoomQueue; readonly store: RoomStore; readonly clock: Clock; readonly random: Random; readonly signEvent: SignEvent }
+  readonly #deps: {
+    readonly queue: RoomQueue
+    readonly store: RoomStore
+    readonly clock: Clock
+    readonly random: Random
+    readonly signEvent: SignEvent
+  }
 
-  constructor(deps: { readonly queue: RoomQueue; readonly store: RoomStore; readonly clock: Clock; readonly random: Random; readonly signEvent: SignEvent }) {
+  constructor(deps: {
+    readonly queue: RoomQueue
+    readonly store: RoomStore
+    readonly clock: Clock
+    readonly random: Random
+    readonly signEvent: SignEvent
+  }) {
     this.#deps = deps
   }
 

@@ -130,23 +130,20 @@ const v12 = derive(v11, '12', {
   auth: { privilegedCreators: true },
 })
 
-/** The rules of every room version of the specification, oldest first, served or not. */
+/** The rules of every room version of the specification, oldest first. */
 export const roomVersions: ReadonlyMap<string, RoomVersionRules> = new Map(
   [v1, v2, v3, v4, v5, v6, v7, v8, v9, v10, v11, v12].map((rules) => [rules.version, rules]),
 )
 
-/** The room versions served today; the older ones are rules already, and join once every path they need is proved. */
-const supported: ReadonlyMap<string, RoomVersionRules> = new Map([v10, v11, v12].map((rules) => [rules.version, rules]))
-
 /** The room version of a new room when the client names none. */
 export const defaultRoomVersion = '12'
 
-/** The rules of `version`, or `undefined` if it is not served. */
+/** The rules of `version`, or `undefined` if it is none of the specification's. */
 export function rulesOf(version: string): RoomVersionRules | undefined {
-  return supported.get(version)
+  return roomVersions.get(version)
 }
 
 /** Versions served, oldest first. */
 export function supportedRoomVersions(): string[] {
-  return [...supported.keys()]
+  return [...roomVersions.keys()]
 }

@@ -1,7 +1,8 @@
 import { describe, expect, test } from 'vitest'
+import { supportedRoomVersions } from '../../src/spec/room-version.ts'
 import { runScenario } from './scenario.ts'
 
-const plan = { servers: 2, rounds: 8, versions: ['10', '11', '12'] }
+const plan = { servers: 2, rounds: 8, versions: supportedRoomVersions() }
 const seeds = Array.from({ length: 20 }, (_, i) => i + 1)
 
 describe('two homeservers through a partition and crashes', () => {

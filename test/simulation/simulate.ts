@@ -1,4 +1,5 @@
 import { parseArgs } from 'node:util'
+import { supportedRoomVersions } from '../../src/spec/room-version.ts'
 import { runScenario } from './scenario.ts'
 
 const { values } = parseArgs({
@@ -13,7 +14,7 @@ const { values } = parseArgs({
 
 const first = Number(values.seed ?? Math.floor(Date.now() % 1_000_000))
 const runs = values.seed === undefined ? Number(values.runs) : 1
-const plan = { servers: Number(values.servers), rounds: Number(values.rounds), versions: ['10', '11', '12'] }
+const plan = { servers: Number(values.servers), rounds: Number(values.rounds), versions: supportedRoomVersions() }
 let failed = 0
 for (let seed = first; seed < first + runs; seed++) {
   const { faults, trace, diverged } = await runScenario(seed, plan)

@@ -11,8 +11,11 @@ import { RoomQueue } from '../../src/rooms/room-queue.ts'
 import { RoomStore } from '../../src/rooms/room-store.ts'
 import { RoomSender } from '../../src/rooms/send.ts'
 import { authChain } from '../../src/spec/auth-chain.ts'
+import { encodeBase64 } from '../../src/spec/base64.ts'
 import type { Pdu } from '../../src/spec/event.ts'
-import { rulesOf } from '../../src/spec/room-version.ts'
+import { referenceHash } from '../../src/spec/event-hash.ts'
+import type { JsonValue } from '../../src/spec/json.ts'
+import { rulesOf, supportedRoomVersions } from '../../src/spec/room-version.ts'
 import { eventSigningBytes, withSignature } from '../../src/spec/signing.ts'
 import { MemoryStorage } from '../../src/storage/memory.ts'
 import { Stream } from '../../src/streams/stream.ts'
@@ -28,12 +31,13 @@ async function roomsOf(serverName: string, remote: Partial<RemoteServers> = {}) 
   let now = 1_000_000
   const clock = { now: () => now++, sleep: () => Promise.resolve() }
   const signer = nodeSigner(serverName)
+  const random = new SeededRandom(serverName.length + serverName.charCodeAt(0))
   const signEvent = async (pdu: Pdu, rules: Parameters<typeof eventSigningBytes>[1]) =>
     withSignature(pdu, serverName, { keyId: signer.keyId, signature: await signer.sign(eventSigningBytes(pdu, rules)) })
   const verifier: EventVerifier = { verify: async (events) => events.map(() => undefined) }
   const committer = new RoomCommitter({ stream, store, clock, serverName })
   const queue = new RoomQueue(store, committer)
-  const sender = new RoomSender({ queue, store, clock, signEvent })
+  const sender = new RoomSender({ queue, store, clock, random, signEvent })
   const unreachable = new Proxy({}, { get: () => () => Promise.reject(new Error('unreachable')) })
   const servers = { ...remote } as RemoteServers
   const remoteServers: RemoteServers = new Proxy(servers, {
@@ -51,8 +55,8 @@ async function roomsOf(serverName: string, remote: Partial<RemoteServers> = {}) 
     logger,
     serverName,
   })
-  const joinDeps = { queue, remote: remoteServers, verifier, signEvent, clock }
-  return { storage, stream, store, queue, sender, receiver, clock, signEvent, serverName, random: new SeededRandom(1), joinDeps, verifier }
+  const joinDeps = { queue, remote: remoteServers, verifier, signEvent, clock, random }
+  return { storage, stream, store, queue, sender, receiver, clock, signEvent, serverName, random, joinDeps, verifier }
 }
 
 type Rooms = Awaited<ReturnType<typeof roomsOf>>
@@ -82,12 +86,17 @@ function residentApi(resident: Rooms): Partial<RemoteServers> {
       const content = { membership: kind }
       const keys = authEventKeys(room.rules, { type: 'm.room.member', stateKey: userId, sender: userId, content })
       const heads = [...(await resident.store.events(room.forwardExtremities)).values()]
+      const references = async (ids: readonly string[]): Promise<JsonValue[]> => {
+        if (room.rules.eventId !== 'chosen') return [...ids]
+        const cited = await resident.store.events(ids)
+        return ids.map((id) => [id, { sha256: encodeBase64(referenceHash(cited.get(id)?.event.pdu ?? {}, room.rules)) }])
+      }
       return {
         version: room.rules.version,
         event: {
           content,
-          auth_events: keys.flatMap((key) => room.state.get(key) ?? []),
-          prev_events: [...room.forwardExtremities],
+          auth_events: await references(keys.flatMap((key) => room.state.get(key) ?? [])),
+          prev_events: await references(room.forwardExtremities),
           depth: 1 + Math.max(...heads.map(({ event }) => event.depth)),
         },
       }
@@ -110,7 +119,7 @@ function residentApi(resident: Rooms): Partial<RemoteServers> {
   }
 }
 
-describe.each(['10', '11', '12'])('a room of version %s', (version) => {
+describe.each(supportedRoomVersions())('a room of version %s', (version) => {
   test('holds its creator, and what they said, in order', async () => {
     const rooms = await roomsOf('a.example')
     const { roomId, creator } = await publicRoom(rooms, version)
