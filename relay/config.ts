@@ -58,7 +58,6 @@ const schema = v.strictObject({
 
 /** The configuration of the relay, checked and complete. */
 export type RelayConfig = v.InferOutput<typeof schema>
-export type RelayLimits = RelayConfig['limits']
 
 /** The configuration is wrong; the message says where, for people. */
 export class ConfigError extends Error {

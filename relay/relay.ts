@@ -79,6 +79,15 @@ export async function startRelay(config: RelayConfig, logger: Logger): Promise<R
   mailbox.expire()
   const housekeeping = setInterval(() => mailbox.expire(), housekeepingMs)
   const addresses = node.getMultiaddrs().map((address) => multiaddr(address).toString())
+  const stop = async (): Promise<void> => {
+    clearInterval(housekeeping)
+    await listener.close()
+    await node.stop()
+    outbound.close()
+    await mailbox.close()
+    database.close()
+  }
+  let stopped: Promise<void> | undefined
   const [address] = addresses
   if (address === undefined) throw new Error('The relay has no address that tabs could dial')
   return {
@@ -90,13 +99,9 @@ export async function startRelay(config: RelayConfig, logger: Logger): Promise<R
       ...(admission.token === undefined ? {} : { token: admission.token }),
       federationPort: listener.port,
     },
-    stop: async () => {
-      clearInterval(housekeeping)
-      await listener.close()
-      await node.stop()
-      outbound.close()
-      await mailbox.close()
-      database.close()
+    stop: () => {
+      stopped ??= stop()
+      return stopped
     },
   }
 }

@@ -48,13 +48,8 @@ export async function startTestRelay(config: Readonly<Record<string, unknown>> =
     'the test',
   )
   const relay = await startRelay(complete, pino({ level: 'silent' }))
-  let stopped: Promise<void> | undefined
-  const stop = (): Promise<void> => {
-    stopped ??= relay.stop()
-    return stopped
-  }
-  onStop(stop)
-  return { ...relay, stop, url: `http://127.0.0.1:${relay.ready.federationPort}`, dataDir: complete.dataDir }
+  onStop(relay.stop)
+  return { ...relay, url: `http://127.0.0.1:${relay.ready.federationPort}`, dataDir: complete.dataDir }
 }
 
 /** An identity: what a homeserver signs with. */
