@@ -15,7 +15,7 @@ export interface RelayProcess {
 }
 
 interface RelayOptions {
-  /** What the relay prints goes here. */
+  /** What the relay logs goes here. */
   readonly logFile: string
   /** Settled when nobody wants the relay any more. */
   readonly signal: Promise<void>
@@ -26,8 +26,8 @@ export async function startRelay({ logFile, signal }: RelayOptions): Promise<Rel
   mkdirSync(dirname(logFile), { recursive: true })
   const child = spawn(process.execPath, ['relay/main.ts'], { stdio: ['ignore', 'pipe', 'pipe'] })
   const log = createWriteStream(logFile)
+  // Standard output is the ready line alone, which holds the token.
   child.stderr.pipe(log, { end: false })
-  child.stdout.pipe(log, { end: false })
   const failed = new Promise<never>((_resolve, reject) => {
     child.on('error', reject)
     child.on('exit', (code, reason) => reject(new Error(`The relay ended (${reason ?? `exit code ${code}`}); ${logFile} says why`)))
