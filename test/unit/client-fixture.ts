@@ -23,6 +23,7 @@ import { Directory } from '../../src/rooms/directory.ts'
 import { GapFiller } from '../../src/rooms/gap-filler.ts'
 import { MemberLists } from '../../src/rooms/member-lists.ts'
 import { RoomMembership } from '../../src/rooms/membership.ts'
+import { EventPlacer } from '../../src/rooms/place.ts'
 import { RoomReceiver } from '../../src/rooms/receive.ts'
 import type { EventVerifier, RemoteServers } from '../../src/rooms/remote.ts'
 import { RoomQueue } from '../../src/rooms/room-queue.ts'
@@ -88,13 +89,15 @@ export async function openClientApi(options: FixtureOptions = {}) {
   const remote = remoteServers(options.remote ?? {})
   const committer = new RoomCommitter({ stream, store, clock, serverName })
   const queue = new RoomQueue(store, committer)
-  const sender = new RoomSender({ queue, store, clock, signEvent })
-  const gapFiller = new GapFiller({ store, remote, verifier, logger })
-  const receiver = new RoomReceiver({ storage, stream, store, queue, gapFiller, verifier, signEvent, logger, serverName })
-  const backfill = new Backfill({ store, queue, remote, verifier, gapFiller, logger, serverName })
   const profiles = new Map<string, JsonObject>()
   const profileOf = async (userId: string): Promise<JsonObject> => profiles.get(userId) ?? {}
-  const membership = new RoomMembership({ queue, remote, verifier, signEvent, clock, store, stream, sender, serverName, profileOf })
+  const pipeline = { storage, stream, store, clock, random, logger, verifier, signEvent, serverName, remote, queue, profileOf }
+  const sender = new RoomSender(pipeline)
+  const gapFiller = new GapFiller(pipeline)
+  const placer = new EventPlacer({ queue, gapFiller })
+  const receiver = new RoomReceiver({ ...pipeline, gapFiller, placer })
+  const backfill = new Backfill({ ...pipeline, placer })
+  const membership = new RoomMembership({ ...pipeline, sender })
   const members = new MemberLists(store)
   const directory = new Directory({ storage, store, members, sender, remote, serverName })
   const creator = new RoomCreator({ queue, clock, random, signEvent, serverName, sender, membership, directory, profileOf })
