@@ -170,9 +170,11 @@ export class RoomDraft {
     const { live, transaction, distributedBy } = placement
     const isNew = live && status === 'accepted'
     const roomBefore = this.#state
-    await this.#moveBackward(event)
+    // An accepted event that is known already comes after this one, which thus is no head any more.
+    const isReferenced = this.#backward.has(event.eventId)
+    if (status === 'accepted') await this.#moveBackward(event)
     const rank = await this.#rank(event)
-    if (isNew) await this.#moveForward({ event, rank, status }, stateAfter)
+    if (isNew) await this.#moveForward({ event, rank, status }, { stateAfter, isReferenced })
     const placed: DraftEvent = {
       event,
       status,
@@ -226,13 +228,14 @@ export class RoomDraft {
     return this.#resolve(await Promise.all(prevEvents.map((eventId) => this.stateAfter(eventId))))
   }
 
-  async #moveForward(deciding: Judged, stateAfter: StateTrie): Promise<void> {
+  async #moveForward(deciding: Judged, placed: { readonly stateAfter: StateTrie; readonly isReferenced: boolean }): Promise<void> {
     const { event } = deciding
     const referenced = new Set(event.prevEvents)
     const others = [...this.#extremities].filter((eventId) => !referenced.has(eventId))
-    this.#extremities = new Set([...others, event.eventId])
+    if (placed.isReferenced && others.length === this.#extremities.size) return
+    this.#extremities = new Set(placed.isReferenced ? others : [...others, event.eventId])
     const snapshots = await Promise.all(others.map((eventId) => this.stateAfter(eventId)))
-    this.#state = await this.#resolve([...snapshots, stateAfter], deciding)
+    this.#state = await this.#resolve(placed.isReferenced ? snapshots : [...snapshots, placed.stateAfter], deciding)
   }
 
   async #rank(event: RoomEvent): Promise<number> {

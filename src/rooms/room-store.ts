@@ -41,6 +41,15 @@ export interface Room {
   readonly state: StateTrie
 }
 
+/** What a commit of the pipeline made true. */
+export interface Publication {
+  readonly room?: Room
+  readonly records?: readonly EventRecord[]
+  readonly nodes?: readonly NodeHash[]
+  /** Memberships of local users. */
+  readonly memberships?: readonly (readonly [UserId, RoomId, StoredMembership])[]
+}
+
 /** A place in a room's topological order. */
 export interface TimelinePoint {
   readonly depth: number
@@ -59,6 +68,7 @@ export class RoomStore implements RoomMembers {
   readonly #tries = new Lru<NodeHash, StateTrie>(200)
   readonly #memberships = new Map<UserId, Promise<Map<RoomId, StoredMembership>>>()
   readonly #storedNodes = new Lru<NodeHash, true>(200_000)
+  readonly #listeners = new Set<(change: Publication) => void>()
 
   constructor(storage: Storage) {
     this.#storage = storage
@@ -206,13 +216,14 @@ export class RoomStore implements RoomMembers {
     return (await this.#storage.read([rooms], (tx) => tx.range(rooms, {}))).map(([roomId]) => roomId)
   }
 
+  /** Calls `listener` with everything the pipeline publishes, once it is visible here. Returns the way to stop. */
+  onPublish(listener: (change: Publication) => void): () => void {
+    this.#listeners.add(listener)
+    return () => this.#listeners.delete(listener)
+  }
+
   /** For the pipeline, after its commit is durable. */
-  publish(change: {
-    readonly room?: Room
-    readonly records?: readonly EventRecord[]
-    readonly nodes?: readonly NodeHash[]
-    readonly memberships?: readonly (readonly [UserId, RoomId, StoredMembership])[]
-  }): void {
+  publish(change: Publication): void {
     if (change.room) {
       this.#rooms.set(change.room.roomId, change.room)
       this.#tries.set(change.room.state.root, change.room.state)
@@ -228,6 +239,7 @@ export class RoomStore implements RoomMembers {
           loading.then((known) => new Map(known).set(roomId, membership)),
         )
     }
+    for (const listener of this.#listeners) listener(change)
   }
 
   async #loadRoom(roomId: RoomId): Promise<Room | undefined> {
