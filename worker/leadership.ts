@@ -1,7 +1,10 @@
 import { leaderIsSilent } from './heartbeat.ts'
 
 const lockName = 'yurt-leader'
-const betweenTermsMs = 500
+const shortestPauseMs = 500
+const longestPauseMs = 30_000
+/** A term that lasted this long was not a false start. */
+const goodTermMs = 10_000
 
 /**
  * Takes part in the election of the origin's leader, for as long as the page lives. `lead` is run whenever this tab is the
@@ -11,10 +14,18 @@ const betweenTermsMs = 500
  * away after a bounded silence.
  */
 export async function campaign(lead: (signal: AbortSignal) => Promise<void>): Promise<never> {
+  let pauseMs = shortestPauseMs
+  const timed = async (signal: AbortSignal): Promise<void> => {
+    const start = Date.now()
+    // Terms that fail at once, with a broken store perhaps, come ever more seldom.
+    pauseMs = Math.min(pauseMs * 2, longestPauseMs)
+    await lead(signal)
+    if (Date.now() - start > goodTermMs) pauseMs = shortestPauseMs
+  }
   for (;;) {
-    const won = await standInLine(lead)
-    if (!won) await serveTerm({ steal: true }, lead)
-    await new Promise((resolve) => setTimeout(resolve, betweenTermsMs))
+    const won = await standInLine(timed)
+    if (!won) await serveTerm({ steal: true }, timed)
+    await new Promise((resolve) => setTimeout(resolve, pauseMs))
   }
 }
 
@@ -34,7 +45,11 @@ async function standInLine(lead: (signal: AbortSignal) => Promise<void>): Promis
 /** Leads for as long as the lock is held. Returns as well when the lock was not to be had. */
 async function serveTerm(options: LockOptions, lead: (signal: AbortSignal) => Promise<void>): Promise<void> {
   const term = new AbortController()
-  // Rejects when another tab takes the lock away, and when waiting for it is aborted.
-  await navigator.locks.request(lockName, options, () => lead(term.signal)).catch(() => undefined)
+  await navigator.locks
+    .request(lockName, options, () => lead(term.signal))
+    .catch((failure: unknown) => {
+      // That another tab takes the lock away, or that waiting for it is given up, is as it should be.
+      if (!(failure instanceof DOMException && failure.name === 'AbortError')) console.error('the homeserver could not be started', failure)
+    })
   term.abort()
 }

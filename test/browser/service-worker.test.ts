@@ -43,6 +43,17 @@ test('bodies of any size pass, in both directions', async ({ openTab }) => {
   expect(sizes.down).toEqual(sizes.sizes)
 })
 
+test('a room is not created twice when the leader is closed while it is being made', async ({ openTab }) => {
+  const leader = await openTab()
+  const other = await openTab()
+  const path = '/_matrix/client/v3/createRoom?ms=5000'
+  const creating = fetchJson(other, path, { method: 'POST', headers: { authorization: 'Bearer good' }, body: '{}' })
+  await expect.poll(async () => (await fetchJson(other, '/_matrix/test/count?name=room')).body).toEqual({ count: 1 })
+  await leader.close()
+  expect(await creating).toMatchObject({ status: 503, body: { errcode: 'M_UNKNOWN' } })
+  expect((await fetchJson(other, '/_matrix/test/count?name=room')).body).toEqual({ count: 1 })
+})
+
 test('a download that the page gives up is cancelled in the homeserver', async ({ openTab }) => {
   const page = await openTab()
   await page.evaluate(async () => {
@@ -128,7 +139,7 @@ test('a page that knows nothing of the homeserver carries it', async ({ openTab,
   const page = await openTab()
   await page.close()
   const foreign = await context.newPage()
-  await foreign.goto(`${site.url}/storage.html`)
+  await foreign.goto(`${site.url}/contract.html`)
   await expect(foreign.locator('iframe[data-yurt]')).toHaveCount(1)
   expect(await fetchJson(foreign, '/_matrix/test/name')).toMatchObject({ status: 200 })
 })

@@ -10,6 +10,8 @@ const pixel = Uint8Array.from(
   (character) => character.charCodeAt(0),
 )
 
+const pause = (ms: number) => new Promise((resolve) => setTimeout(resolve, ms))
+
 /**
  * Stands in for the homeserver where the parts around it are tested: answers at once, late, in streams or never, and counts in
  * storage how often each thing was done.
@@ -32,13 +34,13 @@ export async function createHomeserver({ storage, signer, settings }: Homeserver
     echo: async (request) =>
       Response.json({ method: request.method, url: request.url, body: await request.text(), type: request.headers.get('content-type') }),
     sleep: async (_request, query) => {
-      await new Promise((resolve) => setTimeout(resolve, Number(query.get('ms'))))
+      await pause(Number(query.get('ms')))
       return Response.json({})
     },
     /** Counts, then answers late: whoever kills the worker in between has a request that was done and not answered. */
     add: async (request, query) => {
       const count = await increment(`test:${query.get('name')}`)
-      await new Promise((resolve) => setTimeout(resolve, Number(query.get('ms') ?? 0)))
+      await pause(Number(query.get('ms')))
       return Response.json({ count, body: await request.text() })
     },
     count: async (_request, query) => Response.json({ count: await read(`test:${query.get('name')}`) }),
@@ -65,6 +67,10 @@ export async function createHomeserver({ storage, signer, settings }: Homeserver
       if (answer) return answer(request, url.searchParams)
       const isKnown = request.headers.get('authorization') === 'Bearer good'
       if (!isKnown) return Response.json({ errcode: 'M_UNKNOWN_TOKEN', error: 'Unknown token' }, { status: 401 })
+      if (url.pathname.endsWith('/createRoom')) {
+        await increment('test:room')
+        await pause(Number(url.searchParams.get('ms')))
+      }
       return url.pathname.includes('/media/') ? new Response(pixel, { headers: { 'content-type': 'image/png' } }) : Response.json({})
     },
     handleFederation: async () => Response.json({}),
@@ -87,7 +93,7 @@ function slowStream({
   return new ReadableStream({
     async pull(controller) {
       if (sent === count) return controller.close()
-      await new Promise((resolve) => setTimeout(resolve, ms))
+      await pause(ms)
       controller.enqueue(new TextEncoder().encode(`${'x'.repeat(300_000)}${sent++}\n`))
     },
     cancel: cancelled,

@@ -5,7 +5,7 @@ import { build, type Plugin } from 'vite'
 import { type StaticServer, startStaticServer } from '../../../scripts/serve.ts'
 import { pagesAtRoot, repairWebRtcRace, serviceWorker } from '../../../scripts/vite-plugins.ts'
 
-const pages = ['test/browser/site/index.html', 'test/browser/site/storage.html', 'worker/tab-host.html']
+const pages = ['test/browser/site/index.html', 'test/browser/site/contract.html', 'worker/tab-host.html']
 
 /** `stand-in`: answers at once, late, in streams or never, as a test wants it. */
 export type HomeserverKind = 'real' | 'stand-in'

@@ -1,6 +1,7 @@
 import { put, table } from '../../../src/ports/storage.ts'
 import { openBlobStore } from '../../../worker/blob-store.ts'
 import { IndexedDbStorage } from '../../../worker/indexeddb-storage.ts'
+import { createVerifier } from '../../../worker/webcrypto-verifier.ts'
 import { blobSuite } from '../../contract/blob-suite.ts'
 import { storageSuite, suiteMigrations } from '../../contract/storage-suite.ts'
 
@@ -10,7 +11,16 @@ declare global {
     suites: Record<string, (name: string) => Promise<string>>
     /** Commits as asked, and returns the durability of the transaction that the browser made of it. */
     durabilityOf: (durability: 'strict' | 'relaxed') => Promise<string | undefined>
+    /** Verdicts on messages, signatures and keys given as lists of bytes: by WebCrypto, and in script. */
+    verdicts: (batch: readonly NumberedMessage[]) => Promise<{ webCrypto: boolean[]; inScript: boolean[] }>
   }
+}
+
+/** A signed message as it passes through the debugger. */
+interface NumberedMessage {
+  readonly message: number[]
+  readonly signature: number[]
+  readonly publicKey: number[]
 }
 
 let databases = 0
@@ -49,4 +59,14 @@ window.durabilityOf = async (durability) => {
     IDBDatabase.prototype.transaction = transaction
   }
   return made?.durability
+}
+
+window.verdicts = async (batch) => {
+  const messages = batch.map(({ message, signature, publicKey }) => ({
+    message: Uint8Array.from(message),
+    signature: Uint8Array.from(signature),
+    publicKey: Uint8Array.from(publicKey),
+  }))
+  const without = { importKey: () => Promise.reject(new DOMException('no Ed25519', 'NotSupportedError')), verify: async () => true }
+  return { webCrypto: await createVerifier().verify(messages), inScript: await createVerifier(without).verify(messages) }
 }
