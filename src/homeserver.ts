@@ -5,6 +5,7 @@ import { composeKeys } from './composition/keys.ts'
 import { composeRemotes } from './composition/remotes.ts'
 import { composeRooms } from './composition/rooms.ts'
 import { composeUsers } from './composition/users.ts'
+import { Neighbourhood } from './federation/neighbourhood.ts'
 import type { QueueStatus } from './federation/sender.ts'
 import type { Handler } from './http/router.ts'
 import { MediaStore } from './media/media-store.ts'
@@ -37,11 +38,14 @@ export async function createHomeserver(ports: HomeserverPorts): Promise<Homeserv
   const remotes = composeRemotes(ports)
   const rooms = composeRooms({ ...ports, stream, remotes })
   const federation = composeFederation({ ...ports, stream, remotes, store: rooms.store })
-  const keys = composeKeys({ ...ports, stream, remotes, federation, store: rooms.store })
-  const users = await composeUsers({ ...ports, stream, remotes, federation, keys, store: rooms.store })
+  const members = rooms.currentMembers
+  const keys = composeKeys({ ...ports, stream, remotes, federation, members })
+  const users = await composeUsers({ ...ports, stream, remotes, federation, keys, members })
+  const { serverName } = ports.signer
+  const neighbourhood = new Neighbourhood({ ...ports, ...rooms, ...federation, ...keys, ...users, serverName })
   const media = new MediaStore({
     ...ports,
-    serverName: ports.signer.serverName,
+    serverName,
     remote: remotes.media,
     maxBytes: ports.settings.maxUploadBytes,
     incarnation: ports.settings.incarnation,
@@ -55,10 +59,14 @@ export async function createHomeserver(ports: HomeserverPorts): Promise<Homeserv
     handleClient,
     handleFederation,
     queues: () => federation.sender.queues(),
-    idle: () => rooms.receiver.idle(),
+    idle: async () => {
+      await rooms.receiver.idle()
+      await neighbourhood.idle()
+    },
     stop: async () => {
       await federation.sender.stop()
       await rooms.receiver.idle()
+      await neighbourhood.idle()
     },
   }
 }

@@ -26,7 +26,7 @@ import { createRateLimit } from '../http/rate-limit.ts'
 import { createHandler, type Handler } from '../http/router.ts'
 import { RoomCreator } from '../rooms/create.ts'
 import { Directory } from '../rooms/directory.ts'
-import { MemberLists } from '../rooms/member-lists.ts'
+import { FindableMembers } from '../rooms/findable-members.ts'
 import { unauthorized } from '../spec/errors.ts'
 import type { UserId } from '../spec/event.ts'
 import type { JsonObject } from '../spec/json.ts'
@@ -44,7 +44,7 @@ export function composeClientApi(parts: Parts): Handler {
   const { serverName } = parts.signer
   const { store, membership } = rooms
   const tokens = new Tokens(settings.incarnation, stream)
-  const members = new MemberLists(store)
+  const { memberLists: members } = rooms
   const directory = new Directory({ ...parts, ...rooms, members, remote: remotes.rooms, serverName })
   const creator = new RoomCreator({
     ...parts,
@@ -56,7 +56,7 @@ export function composeClientApi(parts: Parts): Handler {
   })
   const views = new RoomViews({ ...parts, ...users, store, members })
   const sync = new Sync({ ...parts, views, tokens, sources: { ...users, ...keys } })
-  const shared = { ...parts, ...users, ...keys, ...rooms, serverName, directory, creator, views, tokens, members: store }
+  const shared = { ...parts, ...users, ...keys, ...rooms, serverName, directory, creator, views, tokens, members: rooms.currentMembers }
   const endpoints = [
     ...accountEndpoints({ ...shared, leaveRooms: (userId) => leaveRooms(parts, userId) }),
     ...accountDataEndpoints(shared),
@@ -87,7 +87,10 @@ export function composeClientApi(parts: Parts): Handler {
     ...roomStateEndpoints(shared),
     ...sharedSecretEndpoints({ ...shared, sharedSecret: settings.sharedSecret }),
     ...syncEndpoints({ sync }),
-    ...usersEndpoints({ ...shared, userDirectory: new UserDirectory({ ...users, serverName, source: directorySource(parts) }) }),
+    ...usersEndpoints({
+      ...shared,
+      userDirectory: new UserDirectory({ ...users, serverName, source: new FindableMembers({ store, members }) }),
+    }),
   ]
   return createHandler(endpoints, {
     authenticator: {
@@ -117,25 +120,5 @@ async function leaveRooms({ rooms }: Parts, userId: UserId): Promise<void> {
     if (membership === 'join' || membership === 'invite' || membership === 'knock') {
       await rooms.membership.leave({ userId, roomId }).catch(() => undefined)
     }
-  }
-}
-
-function directorySource({ rooms }: Parts) {
-  const { store } = rooms
-  return {
-    rooms: (userId: UserId) => store.joinedRooms(userId),
-    members: async (roomId: string) => {
-      const room = await store.room(roomId)
-      const userIds = await store.joinedUsers(roomId)
-      const events = await Promise.all(userIds.map((userId) => room && store.stateEvent(room.state, 'm.room.member', userId)))
-      return userIds.map((userId, i) => {
-        const { displayname, avatar_url: avatarUrl } = events[i]?.content ?? {}
-        return {
-          userId,
-          ...(typeof displayname === 'string' ? { displayName: displayname } : {}),
-          ...(typeof avatarUrl === 'string' ? { avatarUrl } : {}),
-        }
-      })
-    },
   }
 }

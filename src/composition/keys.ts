@@ -8,7 +8,7 @@ import { OneTimeKeys } from '../keys/one-time-keys.ts'
 import { RemoteDeviceLists } from '../keys/remote-device-lists.ts'
 import { ToDevice } from '../keys/to-device.ts'
 import type { HomeserverPorts } from '../ports/homeserver-ports.ts'
-import type { RoomStore } from '../rooms/room-store.ts'
+import type { RoomMembers } from '../ports/room-members.ts'
 import type { Stream } from '../streams/stream.ts'
 import type { Federation } from './federation.ts'
 import type { Remotes } from './remotes.ts'
@@ -19,14 +19,14 @@ export function composeKeys(
     readonly stream: Stream
     readonly remotes: Remotes
     readonly federation: Federation
-    readonly store: RoomStore
+    readonly members: RoomMembers
   },
 ) {
-  const { storage, remotes, store } = ports
+  const { storage, remotes } = ports
   const { serverName } = ports.signer
   const { incarnation } = ports.settings
   const wake = (servers: Iterable<string>) => ports.federation.sender.wake(servers)
-  const shared = { ...ports, serverName, incarnation, members: store, wake }
+  const shared = { ...ports, serverName, incarnation, wake }
   const oneTimeKeys = new OneTimeKeys(shared)
   const deviceLists = new DeviceLists({ ...shared, oneTimeKeys })
   const remoteDeviceLists = new RemoteDeviceLists({ ...shared, deviceLists })

@@ -1,7 +1,9 @@
 import type { HomeserverPorts } from '../ports/homeserver-ports.ts'
 import { Backfill } from '../rooms/backfill.ts'
 import { RoomCommitter } from '../rooms/commit.ts'
+import { CurrentMembers } from '../rooms/current-members.ts'
 import { GapFiller } from '../rooms/gap-filler.ts'
+import { MemberLists } from '../rooms/member-lists.ts'
 import { RoomMembership } from '../rooms/membership.ts'
 import { EventPlacer } from '../rooms/place.ts'
 import { RoomReceiver } from '../rooms/receive.ts'
@@ -28,7 +30,9 @@ export function composeRooms(ports: HomeserverPorts & { readonly stream: Stream;
   const backfill = new Backfill({ store, placer, remote, verifier, logger, serverName })
   const profileOf = (userId: UserId) => shownProfile(ports, userId)
   const membership = new RoomMembership({ queue, remote, verifier, signEvent, clock, random, store, stream, sender, serverName, profileOf })
-  return { store, queue, sender, receiver, backfill, membership }
+  const memberLists = new MemberLists(store)
+  const currentMembers = new CurrentMembers({ store, members: memberLists })
+  return { store, queue, sender, receiver, backfill, membership, memberLists, currentMembers }
 }
 
 export type Rooms = ReturnType<typeof composeRooms>

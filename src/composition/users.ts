@@ -1,5 +1,5 @@
 import type { HomeserverPorts } from '../ports/homeserver-ports.ts'
-import type { RoomStore } from '../rooms/room-store.ts'
+import type { RoomMembers } from '../ports/room-members.ts'
 import type { Stream } from '../streams/stream.ts'
 import { AccountData } from '../users/account-data.ts'
 import { Accounts } from '../users/accounts.ts'
@@ -28,7 +28,7 @@ export async function composeUsers(
     readonly remotes: Remotes
     readonly federation: Federation
     readonly keys: Keys
-    readonly store: RoomStore
+    readonly members: RoomMembers
   },
 ) {
   const { storage, clock, random, remotes, federation, keys } = ports
@@ -37,7 +37,7 @@ export async function composeUsers(
   const withDevices = { ...ports, tokens, deviceChanges: keys.deviceChanges }
   const accounts = new Accounts({ storage, hasher: ports.passwordHasher, clock, random, serverName })
   const accountData = new AccountData({ ...ports, implied: impliedAccountData })
-  const shared = { ...ports, serverName, members: ports.store, sendEphemeral: federation.sender.sendEphemeral }
+  const shared = { ...ports, serverName, sendEphemeral: federation.sender.sendEphemeral }
   return {
     accounts,
     accountData,
@@ -49,7 +49,7 @@ export async function composeUsers(
     profiles: new Profiles({ storage, serverName, remote: remotes.users }),
     pushRules: new PushRules({ accountData }),
     pushers: new Pushers({ storage }),
-    readMarkers: new ReadMarkers({ storage, accountData, members: ports.store }),
+    readMarkers: new ReadMarkers({ ...ports, accountData }),
     receipts: new Receipts(shared),
     sessions: new Sessions(withDevices),
     tags: new Tags({ accountData }),

@@ -71,6 +71,11 @@ export class RemoteDeviceLists {
     }
   }
 
+  /** Whether anything is kept of the user's devices. */
+  async has(userId: UserId): Promise<boolean> {
+    return (await this.#storage.read([remoteDevices], (tx) => tx.get(remoteDevices, userId))) !== undefined
+  }
+
   /** A user of another server shares no room with us any more: nobody tells us of changes. */
   async unsubscribed(userId: UserId): Promise<void> {
     await this.#turns.take(userId, () => this.#storage.commit([remove(remoteDevices, userId)], 'relaxed'))

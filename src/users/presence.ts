@@ -120,12 +120,21 @@ export class Presence {
     }
   }
 
+  /** Tells servers of a local user's presence, unless the user is offline: to be called when they come to share a room. */
+  tell(userId: UserId, servers: Iterable<ServerName>): void {
+    if (this.#state(userId).presence !== 'offline') this.#tell(userId, new Set(servers))
+  }
+
   async #change(userId: UserId, changed: Partial<Omit<StoredPresence, 'position'>>): Promise<void> {
     await this.#store(userId, { ...this.#state(userId), ...changed })
     const destinations = new Set<ServerName>()
     for (const roomId of await this.#deps.members.joinedRooms(userId)) {
       for (const server of await this.#deps.members.servers(roomId)) destinations.add(server)
     }
+    this.#tell(userId, destinations)
+  }
+
+  #tell(userId: UserId, destinations: Set<ServerName>): void {
     destinations.delete(this.#deps.serverName)
     const push = [{ user_id: userId, last_active_ago: 0, ...this.content(userId) }]
     this.#deps.sendEphemeral(destinations, { edu_type: 'm.presence', content: { push } }, `m.presence ${userId}`)

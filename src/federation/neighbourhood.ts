@@ -1,0 +1,103 @@
+import type { DeviceLists } from '../keys/device-lists.ts'
+import type { RemoteDeviceLists } from '../keys/remote-device-lists.ts'
+import type { Logger } from '../ports/logger.ts'
+import type { Publication, RoomStore } from '../rooms/room-store.ts'
+import type { RoomEvent, RoomId, ServerName, UserId } from '../spec/event.ts'
+import { serverNameOf } from '../spec/identifiers.ts'
+import type { Presence } from '../users/presence.ts'
+import type { RoomServers } from './room-servers.ts'
+
+interface NeighbourhoodDeps {
+  readonly store: RoomStore
+  readonly roomServers: RoomServers
+  readonly deviceLists: DeviceLists
+  readonly remoteDeviceLists: RemoteDeviceLists
+  readonly presence: Presence
+  readonly serverName: ServerName
+  readonly logger: Logger
+}
+
+/**
+ * Follows who comes to share a room with whom: a server that is new to a local user learns of the user's devices and presence
+ * (Server-Server API, "Device Management"), and what is known of users who share no room any more is forgotten.
+ */
+export class Neighbourhood {
+  readonly #deps: NeighbourhoodDeps
+  readonly #working = new Set<Promise<void>>()
+
+  constructor(deps: NeighbourhoodDeps) {
+    this.#deps = deps
+    deps.store.onPublish((change) => this.#follow(change))
+  }
+
+  /** Resolves once everything published so far was followed. */
+  async idle(): Promise<void> {
+    while (this.#working.size > 0) await Promise.all(this.#working)
+  }
+
+  #follow(change: Publication): void {
+    const joined = (change.memberships ?? []).filter(
+      ([, , membership]) => membership.membership === 'join' && isNew(change, membership.position),
+    )
+    const others = (change.records ?? []).filter(({ stored, event }) => stored.live && stored.status === 'accepted' && this.#isOther(event))
+    if (joined.length + others.length === 0) return
+    const work = this.#work(
+      joined.map(([userId, roomId]) => ({ userId, roomId })),
+      others.map(({ event }) => event),
+    )
+      .catch((failure: unknown) => this.#deps.logger.log('warn', 'cannot follow memberships', { reason: String(failure) }))
+      .finally(() => this.#working.delete(work))
+    this.#working.add(work)
+  }
+
+  async #work(joined: readonly { userId: UserId; roomId: RoomId }[], others: readonly RoomEvent[]): Promise<void> {
+    for (const { userId, roomId } of joined) await this.#localJoin(userId, roomId)
+    for (const event of others) {
+      if (event.content.membership === 'join') await this.#otherJoin(event)
+      else await this.#otherLeave(event.stateKey ?? '')
+    }
+  }
+
+  async #localJoin(userId: UserId, roomId: RoomId): Promise<void> {
+    const known = await this.#neighbours(userId, roomId)
+    const servers = [...(await this.#deps.roomServers.now(roomId))].filter((server) => !known.has(server))
+    await this.#deps.deviceLists.announce(userId, servers)
+    this.#deps.presence.tell(userId, servers)
+  }
+
+  /** A user of another server joined: local users of the room show themselves to that server, if it is new to them. */
+  async #otherJoin({ roomId, stateKey = '' }: RoomEvent): Promise<void> {
+    const server = serverNameOf(stateKey) ?? ''
+    const joined = await this.#deps.store.joinedUsers(roomId)
+    if (joined.some((userId) => userId !== stateKey && serverNameOf(userId) === server)) return
+    for (const userId of joined.filter((each) => serverNameOf(each) === this.#deps.serverName)) {
+      if (!(await this.#neighbours(userId, roomId)).has(server)) this.#deps.presence.tell(userId, [server])
+    }
+  }
+
+  async #otherLeave(userId: UserId): Promise<void> {
+    const { store, remoteDeviceLists } = this.#deps
+    if (!(await remoteDeviceLists.has(userId))) return
+    for (const roomId of await store.roomIds()) {
+      const users = await store.joinedUsers(roomId)
+      if (users.includes(userId) && users.some((each) => serverNameOf(each) === this.#deps.serverName)) return
+    }
+    await remoteDeviceLists.unsubscribed(userId)
+  }
+
+  /** Servers that share a room with a local user, `exceptIn` left aside. */
+  async #neighbours(userId: UserId, exceptIn: RoomId): Promise<Set<ServerName>> {
+    const rooms = (await this.#deps.store.joinedRooms(userId)).filter((roomId) => roomId !== exceptIn)
+    const servers = await Promise.all(rooms.map((roomId) => this.#deps.roomServers.now(roomId)))
+    return new Set([this.#deps.serverName, ...servers.flatMap((each) => [...each])])
+  }
+
+  #isOther({ type, stateKey }: RoomEvent): boolean {
+    return type === 'm.room.member' && stateKey !== undefined && serverNameOf(stateKey) !== this.#deps.serverName
+  }
+}
+
+/** Whether a membership began with this very change, and is not one of old that only changed its looks. */
+function isNew({ records = [] }: Publication, position: number): boolean {
+  return records.some((record) => record.position === position)
+}
