@@ -181,15 +181,13 @@ const someKey: fc.Arbitrary<Key> = fc.oneof(
 const someLower = fc.oneof(fc.constant({}), fc.record({ from: someKey }), fc.record({ after: someKey }))
 const someUpper = fc.oneof(fc.constant({}), fc.record({ to: someKey }), fc.record({ before: someKey }))
 const someBounds = fc.tuple(someLower, someUpper).map(([lower, upper]): KeyRange<Key> => ({ ...lower, ...upper }))
-const someRange = fc
-  .tuple(someBounds, fc.option(fc.nat(4), { nil: undefined }), fc.boolean())
-  .map(
-    ([bounds, limit, reverse]): KeyRange<Key> => ({
-      ...bounds,
-      ...(limit === undefined ? {} : { limit }),
-      ...(reverse ? { reverse } : {}),
-    }),
-  )
+const someRange = fc.tuple(someBounds, fc.option(fc.nat(4), { nil: undefined }), fc.boolean()).map(
+  ([bounds, limit, reverse]): KeyRange<Key> => ({
+    ...bounds,
+    ...(limit === undefined ? {} : { limit }),
+    ...(reverse ? { reverse } : {}),
+  }),
+)
 const someWrite: fc.Arbitrary<ModelWrite> = fc.oneof(
   { weight: 6, arbitrary: fc.record({ put: someKey, value: fc.nat(9) }) },
   { weight: 2, arbitrary: fc.record({ remove: someKey }) },
