@@ -42,7 +42,7 @@ export async function snapshotOf(draft: RoomDraft, eventIds: readonly EventId[])
 }
 
 /** Events so that each comes after those of its auth events that are in the list; cycles cannot be, as ids are hashes. */
-export function inAuthOrder(events: readonly RoomEvent[]): RoomEvent[] {
+function inAuthOrder(events: readonly RoomEvent[]): RoomEvent[] {
   const listed = new Set(events.map(({ eventId }) => eventId))
   const citedBy = new Map<EventId, RoomEvent[]>()
   const waitsFor = new Map<EventId, number>()

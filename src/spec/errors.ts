@@ -87,14 +87,8 @@ export const userLocked = (message = 'This account is locked'): MatrixError =>
 /** 403: it is not allowed. */
 export const forbidden = (message: string): MatrixError => error(403, 'M_FORBIDDEN', message)
 
-/** 403: guests may not do this. */
-export const guestAccessForbidden = (message: string): MatrixError => error(403, 'M_GUEST_ACCESS_FORBIDDEN', message)
-
 /** 403: the account was deactivated. */
 export const userDeactivated = (message = 'This account was deactivated'): MatrixError => error(403, 'M_USER_DEACTIVATED', message)
-
-/** 403: the account is suspended and may do little. */
-export const userSuspended = (message = 'This account is suspended'): MatrixError => error(403, 'M_USER_SUSPENDED', message)
 
 /** 403: the homeserver has reached a limit of resources; `adminContact` is a URI. */
 export const resourceLimitExceeded = (message: string, adminContact: string): MatrixError =>

@@ -5,9 +5,6 @@ export type RoomId = string
 export type UserId = string
 export type ServerName = string
 
-/** `{ serverName: { keyId: unpadded base64 signature } }`. */
-export type Signatures = Record<ServerName, Record<string, string>>
-
 /** A PDU exactly as it goes over federation: the object that is hashed, signed and stored. */
 export type Pdu = JsonObject
 

@@ -10,6 +10,7 @@ import { RoomCommitter } from '../../src/rooms/commit.ts'
 import { foundRoom } from '../../src/rooms/found.ts'
 import { GapFiller } from '../../src/rooms/gap-filler.ts'
 import { RoomMembership } from '../../src/rooms/membership.ts'
+import { EventPlacer } from '../../src/rooms/place.ts'
 import { RoomReceiver } from '../../src/rooms/receive.ts'
 import { membershipFromTemplate } from '../../src/rooms/remote-join.ts'
 import { RoomQueue } from '../../src/rooms/room-queue.ts'
@@ -29,10 +30,11 @@ export async function homeserver(at: World, name: string, storage?: Storage) {
   const stream = await Stream.open(base.storage)
   const store = new RoomStore(base.storage)
   const queue = new RoomQueue(store, new RoomCommitter({ stream, store, clock, serverName }))
-  const roomSender = new RoomSender({ queue, store, clock, signEvent })
+  const roomSender = new RoomSender({ queue, store, clock, random, signEvent })
   const remote = new RemoteRooms(client)
   const gapFiller = new GapFiller({ store, remote, verifier, logger })
-  const receiver = new RoomReceiver({ storage: base.storage, stream, store, queue, gapFiller, verifier, signEvent, logger, serverName })
+  const placer = new EventPlacer({ queue, gapFiller })
+  const receiver = new RoomReceiver({ storage: base.storage, stream, store, gapFiller, placer, verifier, signEvent, logger, serverName })
   const profileOf = async () => ({})
   const membership = new RoomMembership({
     queue,
@@ -40,6 +42,7 @@ export async function homeserver(at: World, name: string, storage?: Storage) {
     verifier,
     signEvent,
     clock,
+    random,
     store,
     stream,
     sender: roomSender,

@@ -1,7 +1,7 @@
 import { table } from '../../ports/storage.ts'
-import type { EventId, ServerName } from '../../spec/event.ts'
-import type { JsonObject } from '../../spec/json.ts'
 import type { Edu } from '../../spec/edu.ts'
+import type { ServerName } from '../../spec/event.ts'
+import type { JsonObject } from '../../spec/json.ts'
 
 /** Where sending to a server stands: everything up to `position` was acknowledged by it. */
 export interface StoredDestination {
@@ -24,8 +24,6 @@ export const receivedTransactions = table<readonly [ServerName, string], { reado
 export const serverKeys = table<readonly [ServerName, string], StoredServerKey>('server_keys')
 /** Server → its newest server-key document: what a notary passes on. */
 export const serverKeyDocuments = table<ServerName, { readonly document: JsonObject; readonly fetchedTs: number }>('server_key_documents')
-/** Event ids that were dropped, with the time: a bounded negative cache. */
-export const droppedEvents = table<EventId, number>('dropped_events')
 
 export interface StoredServerKey {
   /** Unpadded base64 of the 32 bytes. */
@@ -35,4 +33,4 @@ export interface StoredServerKey {
   readonly expiredTs?: number
 }
 
-export const federationTables = { destinations, outgoingEdus, receivedTransactions, serverKeys, serverKeyDocuments, droppedEvents }
+export const federationTables = { destinations, outgoingEdus, receivedTransactions, serverKeys, serverKeyDocuments }
