@@ -15,6 +15,7 @@ import { createRateLimit } from '../http/rate-limit.ts'
 import { createHandler, type Handler } from '../http/router.ts'
 import { Directory } from '../rooms/directory.ts'
 import { MemberLists } from '../rooms/member-lists.ts'
+import { Withdrawals } from '../rooms/withdrawals.ts'
 import { unauthorized } from '../spec/errors.ts'
 import type { Parts } from './parts.ts'
 import { software } from './software.ts'
@@ -41,7 +42,12 @@ export function composeFederationApi(parts: Parts): Handler {
     ...keyEndpoints({ ...shared, ...remotes }),
     ...mediaEndpoints(shared),
     ...membershipEndpoints(shared),
-    ...transactionEndpoints({ ...shared, transactions: new ReceivedTransactions(parts), eduHandlers: eduHandlers(parts) }),
+    ...transactionEndpoints({
+      ...shared,
+      withdrawals: new Withdrawals({ ...shared, verifier: remotes.verifier }),
+      transactions: new ReceivedTransactions(parts),
+      eduHandlers: eduHandlers(parts),
+    }),
     ...userEndpoints(shared),
     ...versionEndpoints(software),
   ]

@@ -12,6 +12,8 @@ import { pduNestingLimit } from './inputs.ts'
 
 export interface TransactionDeps {
   readonly receiver: { receive(origin: ServerName, pdus: readonly JsonValue[]): Promise<Record<EventId, { error?: string }>> }
+  /** Told of all PDUs before the receiver is, which knows nothing of rooms that we are not in. */
+  readonly withdrawals: { receive(origin: ServerName, pdus: readonly JsonValue[]): Promise<void> }
   /** By EDU type; the others are passed over. */
   readonly eduHandlers: Readonly<Record<string, EduHandler>>
   readonly transactions: ReceivedTransactions
@@ -38,7 +40,9 @@ export function transactionEndpoints(deps: TransactionDeps): Endpoint[] {
       handle: async ({ server, params: { txnId = '' }, body: { pdus, edus } }) => {
         if (txnId.length > 500) throw invalidParam('The transaction id is too long')
         const response = await deps.transactions.respond(server, txnId, async () => {
-          const results = await deps.receiver.receive(server, Array.isArray(pdus) ? pdus : [])
+          const received = Array.isArray(pdus) ? pdus : []
+          await deps.withdrawals.receive(server, received)
+          const results = await deps.receiver.receive(server, received)
           for (const edu of Array.isArray(edus) ? edus : []) await handleEdu(server, edu, deps)
           return { pdus: results }
         })
