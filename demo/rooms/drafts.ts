@@ -1,0 +1,2 @@
+/** What was written in each room and not sent, while the page is open. */
+export const drafts = new Map<string, string>()
