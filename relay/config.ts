@@ -26,6 +26,7 @@ const limits = {
   circuitMinutes: v.optional(count, 60),
   requestMegabytes: v.optional(count, 16),
   responseMegabytes: v.optional(count, 512),
+  bufferMegabytes: v.optional(count, 256),
   requestSeconds: v.optional(count, 60),
   outboundPerPeerPerMinute: v.optional(count, 1200),
   outboundPerMinute: v.optional(count, 60_000),

@@ -4,10 +4,11 @@ import { createServer as createHttpsServer } from 'node:https'
 import type { AddressInfo } from 'node:net'
 import { pipeline } from 'node:stream/promises'
 import type { Logger } from 'pino'
+import type { ByteBudget } from '../src/http/byte-budget.ts'
 import { isPlainUri } from '../src/http/wire-head.ts'
 import { wireError, wireJson } from '../src/http/wire-response.ts'
 import type { WireRequest, WireResponse } from '../src/ports/federation-transport.ts'
-import { badJson, MatrixError, notFound, tooLarge, unknownError, unrecognized } from '../src/spec/errors.ts'
+import { badJson, limitExceeded, MatrixError, notFound, tooLarge, unknownError, unrecognized } from '../src/spec/errors.ts'
 import { isServerName } from '../src/spec/server-name.ts'
 import type { RelayConfig } from './config.ts'
 import type { Inbound } from './inbound.ts'
@@ -21,6 +22,7 @@ export interface FederationListener {
 export interface FederationListenerOptions {
   readonly config: RelayConfig
   readonly inbound: Inbound
+  readonly budget: ByteBudget
   readonly health: () => Record<string, number | string>
   readonly logger: Logger
 }
@@ -86,7 +88,7 @@ async function serve(options: ServeOptions, request: IncomingMessage, response: 
 }
 
 async function respond(options: ServeOptions, request: IncomingMessage, signal: AbortSignal): Promise<WireResponse> {
-  const { config, inbound, health } = options
+  const { config, inbound, health, budget } = options
   const uri = request.url ?? '/'
   const path = uri.split('?', 1)[0]
   try {
@@ -101,11 +103,15 @@ async function respond(options: ServeOptions, request: IncomingMessage, signal: 
     if (path === '/.well-known/matrix/server' && request.method === 'GET')
       return wireJson({ 'm.server': `${host}:${options.publicPort()}` })
     if (!uri.startsWith('/_matrix/federation/') && !uri.startsWith('/_matrix/key/')) throw unrecognized()
-    const body = await bodyOf(request, config.limits.requestMegabytes << 20)
-    const wire = wireRequest(request, uri, body)
-    // Behind a delegation the Host header holds another name than the one that was signed for.
-    const signedFor = xMatrixOf(wire).find(({ destination = '' }) => inbound.owner(destination) === owner)?.destination
-    return await inbound.answer(owner, { to: signedFor ?? name, request: wire, signal })
+    const body = await readBody(request, config.limits.requestMegabytes << 20, budget)
+    try {
+      const wire = wireRequest(request, uri, body)
+      // Behind a delegation the Host header holds another name than the one that was signed for.
+      const signedFor = xMatrixOf(wire).find(({ destination = '' }) => inbound.owner(destination) === owner)?.destination
+      return await inbound.answer(owner, { to: signedFor ?? name, request: wire, signal })
+    } finally {
+      budget.give(body?.byteLength ?? 0)
+    }
   } catch (error) {
     if (error instanceof MatrixError) return wireError(error)
     throw error
@@ -124,14 +130,21 @@ function wireRequest(request: IncomingMessage, uri: string, body: Uint8Array<Arr
   return { method: request.method ?? 'GET', uri, headers, ...(body === undefined ? {} : { body }) }
 }
 
-async function bodyOf(request: IncomingMessage, limit: number): Promise<Uint8Array<ArrayBuffer> | undefined> {
+/** The body, taken from the budget; `undefined` if there is none. Throws `M_TOO_LARGE`, or `M_LIMIT_EXCEEDED` while there is no memory for it. */
+async function readBody(request: IncomingMessage, limit: number, budget: ByteBudget): Promise<Uint8Array<ArrayBuffer> | undefined> {
   if (Number(request.headers['content-length'] ?? 0) > limit) throw tooLarge(`The body exceeds ${limit} bytes`)
   const pieces: Buffer[] = []
   let length = 0
-  for await (const piece of request) {
-    length += piece.length
-    if (length > limit) throw tooLarge(`The body exceeds ${limit} bytes`)
-    pieces.push(piece)
+  try {
+    for await (const piece of request) {
+      if (length + piece.length > limit) throw tooLarge(`The body exceeds ${limit} bytes`)
+      if (!budget.take(piece.length)) throw limitExceeded(1000)
+      length += piece.length
+      pieces.push(piece)
+    }
+  } catch (error) {
+    budget.give(length)
+    throw error
   }
   return length === 0 ? undefined : Uint8Array.from(Buffer.concat(pieces))
 }
@@ -139,7 +152,11 @@ async function bodyOf(request: IncomingMessage, limit: number): Promise<Uint8Arr
 async function write(response: ServerResponse, { status, headers, body }: WireResponse, headOnly: boolean): Promise<void> {
   if (body instanceof Uint8Array) {
     // The rest of a body that is too large is not read.
-    response.writeHead(status, { ...headers, 'content-length': body.byteLength, ...(status === 413 ? { connection: 'close' } : {}) })
+    response.writeHead(status, {
+      ...headers,
+      'content-length': body.byteLength,
+      ...(status === 413 || status === 429 ? { connection: 'close' } : {}),
+    })
     response.end(headOnly ? undefined : body)
     return
   }

@@ -40,6 +40,7 @@ Configuration (defaults in brackets)
   limits.circuitMinutes                  for one connection between two homeservers [60]
   limits.requestMegabytes                body of a request [16]
   limits.responseMegabytes               body of a response [512]
+  limits.bufferMegabytes                 bodies of requests in memory, all together [256]
   limits.requestSeconds                  until a request must be answered [60]
   limits.outboundPerPeerPerMinute        requests that one homeserver may send to ordinary ones [1200]
   limits.outboundPerMinute               requests that all of them may send [60000]

@@ -15,8 +15,8 @@ import { writeSecret } from './secret-file.ts'
 
 const minuteMs = 60_000
 
-/** The relay's libp2p node, not started: WebSockets, and circuits for those that `mayReserve`. */
-export async function createRelayNode(config: RelayConfig, mayReserve: (label: Label) => boolean): Promise<Libp2p> {
+/** The relay's libp2p node, not started: WebSockets, and circuits from and to those that are admitted. */
+export async function createRelayNode(config: RelayConfig, isAdmitted: (label: Label) => boolean): Promise<Libp2p> {
   const { libp2p, limits } = config
   const { host, port, tls, announce } = libp2p
   const https = tls === undefined ? {} : { https: { cert: readFileSync(tls.certFile), key: readFileSync(tls.keyFile) } }
@@ -30,7 +30,8 @@ export async function createRelayNode(config: RelayConfig, mayReserve: (label: L
     connectionGater: {
       // The relay is dialled, and never dials.
       denyDialMultiaddr: () => true,
-      denyInboundRelayReservation: (source) => !mayReserve(labelOfPeer(source) ?? ''),
+      denyInboundRelayReservation: (source) => !isAdmitted(labelOfPeer(source) ?? ''),
+      denyOutboundRelayedConnection: (source) => !isAdmitted(labelOfPeer(source) ?? ''),
     },
     connectionManager: {
       maxConnections: limits.connections,

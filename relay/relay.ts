@@ -1,6 +1,8 @@
 import { readFileSync } from 'node:fs'
+import type { Libp2p } from '@libp2p/interface'
 import { multiaddr } from '@multiformats/multiaddr'
 import type { Logger } from 'pino'
+import { ByteBudget } from '../src/http/byte-budget.ts'
 import type { Label } from '../src/spec/self-certifying.ts'
 import { createAdmission } from './admission.ts'
 import type { RelayConfig } from './config.ts'
@@ -8,13 +10,13 @@ import { openDatabase } from './database.ts'
 import { listenForServers } from './federation-listener.ts'
 import { createHomeservers } from './homeservers.ts'
 import { createInbound } from './inbound.ts'
-import { createRelayNode } from './libp2p.ts'
+import { createRelayNode, labelOfPeer } from './libp2p.ts'
 import { createMailbox } from './mailbox.ts'
 import { createOutbound } from './outbound.ts'
 import { createOutboundRights } from './outbound-rights.ts'
 import { createSignatureCheck } from './request-signature.ts'
 import { serveHomeservers } from './streams.ts'
-import { createTabs } from './tabs.ts'
+import { createTabs, type Tabs } from './tabs.ts'
 import { createRateLimit } from './token-bucket.ts'
 
 /** A relay that runs. */
@@ -38,6 +40,8 @@ export interface RelayReady {
 }
 
 const housekeepingMs = 3600_000
+/** Who has not said hello by then is disconnected. */
+const strangerMs = 30_000
 
 /** Starts a relay. Rejects when a port is taken, or a file of the configuration cannot be read. */
 export async function startRelay(config: RelayConfig, logger: Logger): Promise<RunningRelay> {
@@ -56,6 +60,7 @@ export async function startRelay(config: RelayConfig, logger: Logger): Promise<R
     maxResponseBytes: limits.responseMegabytes << 20,
     timeoutMs,
   })
+  const budget = new ByteBudget(limits.bufferMegabytes << 20)
   const signatures = createSignatureCheck(outbound, Date.now)
   const inbound = createInbound({ tabs, homeservers, mailbox, signatures, domain, names, timeoutMs })
   const node = await createRelayNode(config, (label: Label) => tabs.isAwake(label))
@@ -71,11 +76,13 @@ export async function startRelay(config: RelayConfig, logger: Logger): Promise<R
     inTotal: createRateLimit(limits.outboundPerMinute, Date.now),
     domain,
     maxBodyBytes: limits.requestMegabytes << 20,
+    budget,
     logger,
   })
   await node.start()
+  closeStrangers(node, tabs)
   const health = () => ({ status: 'ok', awake: tabs.size, connections: node.getConnections().length })
-  const listener = await listenForServers({ config, inbound, health, logger })
+  const listener = await listenForServers({ config, inbound, budget, health, logger })
   mailbox.expire()
   const housekeeping = setInterval(() => mailbox.expire(), housekeepingMs)
   const addresses = node.getMultiaddrs().map((address) => multiaddr(address).toString())
@@ -104,4 +111,14 @@ export async function startRelay(config: RelayConfig, logger: Logger): Promise<R
       return stopped
     },
   }
+}
+
+function closeStrangers(node: Libp2p, tabs: Tabs): void {
+  node.addEventListener('connection:open', ({ detail: connection }) => {
+    const timer = setTimeout(() => {
+      if (!tabs.isAwake(labelOfPeer(connection.remotePeer) ?? '')) connection.close().catch(() => undefined)
+    }, strangerMs)
+    timer.unref()
+    connection.addEventListener('close', () => clearTimeout(timer), { once: true })
+  })
 }

@@ -1,5 +1,6 @@
 import type { Connection, Libp2p } from '@libp2p/interface'
 import type { Logger } from 'pino'
+import type { ByteBudget } from '../src/http/byte-budget.ts'
 import { FrameChannel } from '../src/http/frame-channel.ts'
 import { decodeJson, helloSchema, mailIdsSchema, protocols, type Welcome } from '../src/http/relay-protocol.ts'
 import { type ExchangeServer, serveExchanges, Unreachable } from '../src/http/wire-exchange.ts'
@@ -30,6 +31,7 @@ export interface StreamOptions {
   readonly inTotal: RateLimit
   readonly domain: string | undefined
   readonly maxBodyBytes: number
+  readonly budget: ByteBudget
   readonly logger: Logger
 }
 
@@ -50,6 +52,7 @@ export async function serveHomeservers(node: Libp2p, options: StreamOptions): Pr
         if (label === undefined) return stream.abort(new Error('A homeserver has an Ed25519 key'))
         void serveExchanges(new FrameChannel(stream), {
           maxBodyBytes,
+          budget: options.budget,
           handle: (to, request, signal) => handle({ label, connection }, to, request, signal),
         })
       },

@@ -7,6 +7,7 @@ import { yamux } from '@libp2p/yamux'
 import { createLibp2p } from 'libp2p'
 import { protocols } from '../src/http/relay-protocol.ts'
 import type { Label } from '../src/spec/self-certifying.ts'
+import type { HandlerRegistry } from './libp2p-direct.ts'
 import { labelOfPeer } from './libp2p-peer.ts'
 import type { Reservations } from './libp2p-reservations.ts'
 
@@ -20,7 +21,13 @@ export interface NodeOptions {
 }
 
 /** A libp2p node that is not started yet: WebSockets to relays, circuits over them, WebRTC where it is wanted. */
-export async function createNode({ privateKey, reservations, relayAddresses, rtc, iceServers }: NodeOptions): Promise<Libp2p> {
+export async function createNode({
+  privateKey,
+  reservations,
+  relayAddresses,
+  rtc,
+  iceServers,
+}: NodeOptions): Promise<Libp2p<{ registry: HandlerRegistry }>> {
   const direct = rtc ? [(await import('@libp2p/webrtc')).webRTC({ rtcConfiguration: { iceServers: [...iceServers] } })] : []
   return createLibp2p({
     privateKey,
@@ -35,7 +42,11 @@ export async function createNode({ privateKey, reservations, relayAddresses, rtc
     },
     // The links redial their relays themselves.
     connectionManager: { reconnectRetries: 0 },
-    services: { identify: identify({ runOnLimitedConnection: true }), ping: ping() },
+    services: {
+      identify: identify({ runOnLimitedConnection: true }),
+      ping: ping(),
+      registry: ({ registrar }: { readonly registrar: HandlerRegistry }) => registrar,
+    },
   })
 }
 

@@ -1,8 +1,9 @@
-import type { Libp2p } from '@libp2p/interface'
+import type { Libp2p, PeerId } from '@libp2p/interface'
 import { labelOfPublicKey } from '../src/spec/self-certifying.ts'
 import { connectHomeserver } from './federation-bridge.ts'
 import { createPeerConnections } from './libp2p-connections.ts'
 import { createNode, followPeers } from './libp2p-create.ts'
+import { createDirectPeers, guardSignalling } from './libp2p-direct.ts'
 import { createMailReader, serveFederation } from './libp2p-inbound.ts'
 import { createHello, isOvertaken } from './libp2p-incarnation.ts'
 import { remotePrivateKey } from './libp2p-key.ts'
@@ -51,11 +52,14 @@ export async function startLibp2p(options: Libp2pOptions): Promise<RunningLibp2p
   const relayAddresses = options.relays.map(({ address }) => address)
   const node = await createNode({ privateKey, reservations, relayAddresses, rtc, iceServers: options.iceServers ?? [] })
   const links: RelayLink[] = []
+  const direct = createDirectPeers()
   const relays = () => links.filter(({ state }) => state === 'admitted').map(({ address }) => address)
-  const routes = createRoutes({ peers: createPeerConnections({ node, relays, rtc, log }), links: () => links, homeserver })
+  const routes = createRoutes({ peers: createPeerConnections({ node, relays, rtc, direct, log }), links: () => links, homeserver })
   followPeers(node, routes)
-  await serveFederation(node, { homeserver, isRelay: (peer) => links.some((link) => link.peer.equals(peer)), met: routes.met })
+  const isRelay = (peer: PeerId): boolean => links.some((link) => link.peer.equals(peer))
+  await serveFederation(node, { homeserver, isRelay, met: routes.met, joined: direct.approve })
   await node.start()
+  if (rtc) await guardSignalling(node, direct)
 
   const own = { key: privateKey.publicKey, label: labelOfPublicKey(identity.publicKey), incarnation: identity.incarnation }
   const linkOptions = {

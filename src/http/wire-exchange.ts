@@ -1,6 +1,7 @@
 import type { WireRequest, WireResponse } from '../ports/federation-transport.ts'
-import { tooLarge } from '../spec/errors.ts'
+import { limitExceeded, type MatrixError, tooLarge } from '../spec/errors.ts'
 import type { ServerName } from '../spec/event.ts'
+import type { ByteBudget } from './byte-budget.ts'
 import type { FrameChannel } from './frame-channel.ts'
 import { ProtocolError } from './wire-frame.ts'
 import { decodeRequestHead, decodeResponseHead, encodeHead, type RequestHead } from './wire-head.ts'
@@ -134,6 +135,8 @@ export interface ExchangeServer {
   handle(to: ServerName, request: WireRequest, signal: AbortSignal): Promise<WireResponse>
   /** Bytes of request body that are accepted; more is answered `413 M_TOO_LARGE`. */
   readonly maxBodyBytes: number
+  /** What bodies may take together with those of other streams; beyond it requests are answered `429 M_LIMIT_EXCEEDED`. */
+  readonly budget?: ByteBudget
 }
 
 /** Answers one request after the other until the stream ends. Never rejects: a stream that breaks is over. */
@@ -144,11 +147,17 @@ export async function serveExchanges(channel: FrameChannel, server: ExchangeServ
     for (let frame = await channel.read(); frame !== undefined; frame = await channel.read()) {
       if (frame.kind !== 'head') throw new ProtocolError(`A ${frame.kind} came where a head was due`)
       const { to, ...head } = decodeRequestHead(frame.payload)
-      const body = await gather(channel, server.maxBodyBytes)
-      if (body === 'too-large') return await refuseBody(channel)
-      current = new AbortController()
-      if (!channel.isOpen) return
-      await answer(channel, () => server.handle(to, body === undefined ? head : { ...head, body }, current.signal))
+      const gathered = new Gathering(server)
+      try {
+        const refused = await gathered.from(channel)
+        if (refused !== undefined) return await refuseBody(channel, refused)
+        const { body } = gathered
+        current = new AbortController()
+        if (!channel.isOpen) return
+        await answer(channel, () => server.handle(to, body === undefined ? head : { ...head, body }, current.signal))
+      } finally {
+        gathered.release()
+      }
     }
     channel.close()
   } catch (error) {
@@ -156,15 +165,35 @@ export async function serveExchanges(channel: FrameChannel, server: ExchangeServ
   }
 }
 
-async function gather(channel: FrameChannel, limit: number): Promise<Bytes | 'too-large' | undefined> {
-  const pieces: Bytes[] = []
-  let length = 0
-  for (let piece = await nextPiece(channel); piece !== undefined; piece = await nextPiece(channel)) {
-    length += piece.byteLength
-    if (length > limit) return 'too-large'
-    pieces.push(piece)
+/** A body as it comes in, within its own bound and the common one. */
+class Gathering {
+  readonly #server: ExchangeServer
+  readonly #pieces: Bytes[] = []
+  #length = 0
+
+  constructor(server: ExchangeServer) {
+    this.#server = server
   }
-  return pieces.length === 0 ? undefined : joined(pieces)
+
+  /** Reads to the end of the body, or says why it is not read. */
+  async from(channel: FrameChannel): Promise<MatrixError | undefined> {
+    const { maxBodyBytes, budget } = this.#server
+    for (let piece = await nextPiece(channel); piece !== undefined; piece = await nextPiece(channel)) {
+      if (this.#length + piece.byteLength > maxBodyBytes) return tooLarge('The request body is too large')
+      if (budget?.take(piece.byteLength) === false) return limitExceeded(1000)
+      this.#length += piece.byteLength
+      this.#pieces.push(piece)
+    }
+    return undefined
+  }
+
+  get body(): Bytes | undefined {
+    return this.#pieces.length === 0 ? undefined : joined(this.#pieces)
+  }
+
+  release(): void {
+    this.#server.budget?.give(this.#length)
+  }
 }
 
 async function answer(channel: FrameChannel, handle: () => Promise<WireResponse>): Promise<void> {
@@ -194,7 +223,7 @@ async function sendStream(channel: FrameChannel, body: ReadableStream<Bytes>): P
 }
 
 /** The rest of the body is not read, so the stream ends with this answer. */
-async function refuseBody(channel: FrameChannel): Promise<void> {
-  await answer(channel, async () => wireError(tooLarge('The request body is too large')))
+async function refuseBody(channel: FrameChannel, error: MatrixError): Promise<void> {
+  await answer(channel, async () => wireError(error))
   channel.close()
 }

@@ -1,5 +1,12 @@
+import { circuitRelayTransport } from '@libp2p/circuit-relay-v2'
+import { identify } from '@libp2p/identify'
+import { noise } from '@libp2p/noise'
+import { webSockets } from '@libp2p/websockets'
+import { yamux } from '@libp2p/yamux'
+import { multiaddr } from '@multiformats/multiaddr'
+import { createLibp2p } from 'libp2p'
 import { afterEach, describe, expect, test } from 'vitest'
-import { bodyOf, startAdmittedTab, startTab, startTestRelay, stopAll, TestKey, temporaryDirectory, until } from './relay-fixture.ts'
+import { bodyOf, onStop, startAdmittedTab, startTab, startTestRelay, stopAll, TestKey, temporaryDirectory, until } from './relay-fixture.ts'
 
 afterEach(stopAll)
 
@@ -74,7 +81,7 @@ describe('two homeservers with a relay in common', () => {
     expect((await alice.transport.request(bob.label, version, soon())).status).toBe(200)
     await first.stop()
     await until(() => [alice, bob].every((tab) => tab.status().relays[0]?.state === 'connecting'))
-    expect(alice.transport.route('example.org')).toBe('queued')
+    await until(() => alice.transport.route('example.org') === 'queued')
     await expect(alice.transport.request(bob.label, version, soon())).rejects.toThrow()
     const second = await startTestRelay({ dataDir, libp2p: { port } })
     expect(second.ready.address).toBe(first.ready.address)
@@ -107,6 +114,20 @@ describe('admission', () => {
     await until(() => [...states(without), ...states(wrong)].every((state) => state === 'refused'))
     await relay.stop()
     expect((await startTestRelay({ dataDir })).ready.token).toBe(relay.ready.token)
+  })
+
+  test('is needed for circuits too', async () => {
+    const { ready } = await startTestRelay()
+    const alice = await startAdmittedTab({ relays: [ready] })
+    const stranger = await createLibp2p({
+      transports: [webSockets(), circuitRelayTransport()],
+      connectionEncrypters: [noise()],
+      streamMuxers: [yamux()],
+      services: { identify: identify() },
+    })
+    onStop(() => stranger.stop())
+    await stranger.dial(multiaddr(ready.address))
+    await expect(stranger.dial(multiaddr(`${ready.address}/p2p-circuit/p2p/${alice.status().peerId}`))).rejects.toThrow()
   })
 
   test('is by list or open where the configuration says so', async () => {

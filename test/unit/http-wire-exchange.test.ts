@@ -1,5 +1,6 @@
 import fc from 'fast-check'
-import { describe, expect, test } from 'vitest'
+import { describe, expect, test, vi } from 'vitest'
+import { ByteBudget } from '../../src/http/byte-budget.ts'
 import { createExchangePool, type ExchangePool } from '../../src/http/exchange-pool.ts'
 import { FrameChannel } from '../../src/http/frame-channel.ts'
 import { type ExchangeServer, serveExchanges, Unreachable } from '../../src/http/wire-exchange.ts'
@@ -151,6 +152,24 @@ describe('exchanges', () => {
     expect(response.status).toBe(413)
     expect(JSON.parse(new TextDecoder().decode(await bodyOf(response)))).toMatchObject({ errcode: 'M_TOO_LARGE' })
     expect((await pool.request({ to: 'a.example', request: get, signal: never })).status).toBe(200)
+  })
+
+  test('share the memory for their bodies, and give it back', async () => {
+    const hold = Promise.withResolvers<void>()
+    const budget = new ByteBudget(100_000)
+    const { pool } = connect({
+      ...echo,
+      budget,
+      handle: (to, request, signal) => hold.promise.then(() => echo.handle(to, request, signal)),
+    })
+    const put = { ...get, method: 'PUT', body: new Uint8Array(60_000) }
+    const first = pool.request({ to: 'a.example', request: put, signal: never })
+    const second = await pool.request({ to: 'a.example', request: put, signal: never })
+    expect(second.status).toBe(429)
+    hold.resolve()
+    expect((await first).status).toBe(200)
+    expect((await pool.request({ to: 'a.example', request: put, signal: never })).status).toBe(200)
+    await vi.waitFor(() => expect(budget.take(100_000)).toBe(true))
   })
 
   test('say that a server is unreachable, and the stream goes on', async () => {
