@@ -41,21 +41,12 @@ export class CrossSigning {
     return Object.fromEntries(rows.map(([[, usage], key]) => [usage, key]))
   }
 
-  /** Whether an upload replaces keys, or adds to them, so that the user must prove who they are. */
-  async needsAuthentication(userId: UserId, uploaded: CrossSigningKeys): Promise<boolean> {
-    const existing = await this.of(userId)
-    if (!existing.master) return false
-    return usages.some((usage) => {
-      const [before, now] = [existing[usage], uploaded[usage]]
-      return now !== undefined && (!before || publicKeyOf(before) !== publicKeyOf(now))
-    })
-  }
-
   /**
-   * Publishes keys. Throws `M_INVALID_PARAM` for malformed ones, `M_MISSING_PARAM` where there is no master key,
-   * `M_INVALID_SIGNATURE` for one that the master key did not sign, `M_FORBIDDEN` for one named like a device.
+   * Publishes keys; where that replaces keys or adds to them, only once `authenticate` resolves. Throws `M_INVALID_PARAM` for
+   * malformed ones, `M_MISSING_PARAM` where there is no master key, `M_INVALID_SIGNATURE` for one that the master key did not
+   * sign, `M_FORBIDDEN` for one named like a device.
    */
-  upload(userId: UserId, uploaded: CrossSigningKeys): Promise<void> {
+  upload(userId: UserId, uploaded: CrossSigningKeys, authenticate: () => Promise<unknown>): Promise<void> {
     return this.#turns.take(userId, async () => {
       const existing = await this.of(userId)
       const master = uploaded.master ?? existing.master
@@ -63,6 +54,7 @@ export class CrossSigning {
       for (const usage of usages) checkKey(userId, usage, uploaded[usage])
       await this.#checkSignatures(userId, master, uploaded)
       await this.#checkDeviceIds(userId, uploaded)
+      if (isReplacement(existing, uploaded)) await authenticate()
       const changed = usages.filter((usage) => uploaded[usage] && canonicalJson(uploaded[usage]) !== canonicalJson(existing[usage] ?? null))
       if (changed.length === 0) return
       const isNewMaster = publicKeyOf(master) !== (existing.master && publicKeyOf(existing.master))
@@ -105,6 +97,15 @@ export class CrossSigning {
     )
     if (found.some((device) => device !== undefined)) throw forbidden('A key is the same as the id of one of your devices')
   }
+}
+
+/** Whether an upload brings keys that are not those there already, where there are some. */
+function isReplacement(existing: CrossSigningKeys, uploaded: CrossSigningKeys): boolean {
+  if (!existing.master) return false
+  return usages.some((usage) => {
+    const [before, now] = [existing[usage], uploaded[usage]]
+    return now !== undefined && (!before || publicKeyOf(before) !== publicKeyOf(now))
+  })
 }
 
 function checkKey(userId: UserId, usage: Usage, key: JsonObject | undefined): void {

@@ -1,10 +1,11 @@
 import type { Verifier } from '../ports/signer.ts'
-import { last, put, type ReadTx, type Storage } from '../ports/storage.ts'
+import { last, put, type ReadTx, removeRange, type Storage } from '../ports/storage.ts'
+import { canonicalJson } from '../spec/canonical-json.ts'
 import { invalidParam, MatrixError, notFound } from '../spec/errors.ts'
 import type { ServerName, UserId } from '../spec/event.ts'
 import { serverNameOf } from '../spec/identifiers.ts'
 import { isObject, type JsonObject } from '../spec/json.ts'
-import { crossSigningKeys, deviceKeys, keySignatures } from '../storage/tables/keys.ts'
+import { crossSigningKeys, deviceKeys, deviceLists, keySignatures } from '../storage/tables/keys.ts'
 import { accounts, devices } from '../storage/tables/users.ts'
 import type { Stream } from '../streams/stream.ts'
 import type { DeviceLists } from './device-lists.ts'
@@ -42,14 +43,18 @@ export class DeviceKeys {
   /** Publishes a device's identity keys. Throws `M_INVALID_PARAM` if they are another device's, `M_INVALID_SIGNATURE` if unsigned. */
   async upload(userId: UserId, deviceId: string, keys: JsonObject): Promise<void> {
     await this.#check(userId, deviceId, keys)
-    const before = await this.#storage.read([deviceKeys], (tx) => tx.get(deviceKeys, [userId, deviceId]))
-    if (before && isSameKey(before, keys)) return
     const { unsigned: _, ...stored } = keys
+    const before = await this.#storage.read([deviceKeys], (tx) => tx.get(deviceKeys, [userId, deviceId]))
+    if (before && canonicalJson(before) === canonicalJson(stored)) return
+    const isOther = before !== undefined && !isSameKey(before, stored)
     const change = await this.#deviceLists.prepare(userId, [{ deviceId, keys: stored }])
     const { published } = change
-    await this.#stream.commit(change.count, (first) => [put(deviceKeys, [userId, deviceId], stored), ...change.writes(first)], {
-      published,
-    })
+    const writes = [
+      put(deviceKeys, [userId, deviceId], stored),
+      // They were on the keys that the device had before.
+      ...(isOther ? [removeRange(keySignatures, { from: [userId, deviceId, '', ''], to: [userId, deviceId, last, last] })] : []),
+    ]
+    await this.#stream.commit(change.count, (first) => [...writes, ...change.writes(first)], { published })
   }
 
   /** Keys of local users as `requester` may see them; users of other servers, and unknown ones, are missing. */
@@ -70,15 +75,22 @@ export class DeviceKeys {
 
   /** The answer to another server's `/user/devices/{userId}`. Throws `M_NOT_FOUND`. */
   async devicesOf(userId: UserId): Promise<JsonObject> {
-    const streamId = await this.#deviceLists.streamIdOf(userId)
-    const account = await this.#storage.read([accounts], (tx) => tx.get(accounts, userId))
-    if (!account || account.deactivated) throw notFound('There is no such user')
-    const answer = await this.query({ [userId]: [] }, undefined)
+    const answer = emptyAnswer()
+    // Read together: a stream id that is ahead of the devices would make the other server pass over the update it lacks.
+    const list = await this.#storage.read([...tables, deviceLists], async (tx) => {
+      const [stored] = await Promise.all([
+        tx.get(deviceLists, userId),
+        collect(tx, answer, { userId, deviceIds: [], requester: undefined }),
+      ])
+      return stored
+    })
+    const devicesOfUser = answer.deviceKeys.get(userId)
+    if (!devicesOfUser) throw notFound('There is no such user')
     const [master, selfSigning] = [answer.masterKeys.get(userId), answer.selfSigningKeys.get(userId)]
     return {
       user_id: userId,
-      stream_id: streamId,
-      devices: [...(answer.deviceKeys.get(userId) ?? [])].map(([deviceId, keys]) => describedDevice(deviceId, keys)),
+      stream_id: list?.streamId ?? 0,
+      devices: [...devicesOfUser].map(([deviceId, keys]) => describedDevice(deviceId, keys)),
       ...(master === undefined ? {} : { master_key: master }),
       ...(selfSigning === undefined ? {} : { self_signing_key: selfSigning }),
     }

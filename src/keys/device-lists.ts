@@ -1,10 +1,11 @@
 import type { RoomMembers } from '../ports/room-members.ts'
-import { last, put, type ReadTx, remove, removeRange, type Storage, type Write } from '../ports/storage.ts'
+import { last, put, remove, removeRange, type Storage, type Write } from '../ports/storage.ts'
 import type { Edu } from '../spec/edu.ts'
 import type { ServerName, UserId } from '../spec/event.ts'
 import type { JsonObject } from '../spec/json.ts'
 import { outgoingEdus } from '../storage/tables/federation.ts'
 import {
+  claimedKeys,
   deviceKeys,
   deviceListLog,
   deviceLists,
@@ -18,19 +19,9 @@ import {
 } from '../storage/tables/keys.ts'
 import { devices } from '../storage/tables/users.ts'
 import { ChangeMarks } from '../streams/change-marks.ts'
-
 import type { Position, Stream } from '../streams/stream.ts'
 import type { OneTimeKeys } from './one-time-keys.ts'
-import { withSignatures } from './signed-keys.ts'
-
-/** A change of one device of a local user. */
-export interface DeviceListChange {
-  readonly deviceId: string
-  readonly deleted?: boolean
-  readonly displayName?: string
-  /** The device keys, where they are new or newly signed. */
-  readonly keys?: JsonObject
-}
+import { type DeviceListChange, ShownDevices } from './shown-devices.ts'
 
 /** What a change takes to be committed beside what caused it: see {@link Stream.commit}. */
 export interface PreparedChange {
@@ -58,6 +49,7 @@ export class DeviceLists {
   readonly #marks: ChangeMarks
   /** Where lists stand that were loaded: read and moved in the same step as positions are allocated. */
   readonly #lists = new Map<UserId, StoredDeviceList>()
+  readonly #shown: ShownDevices
 
   constructor(deps: {
     storage: Storage
@@ -77,22 +69,27 @@ export class DeviceLists {
     this.#oneTimeKeys = deps.oneTimeKeys
     this.#wake = deps.wake
     this.#marks = new ChangeMarks(deps.stream.current)
+    this.#shown = new ShownDevices(deps.storage)
   }
 
   /** A change of a local user's devices. A deleted one takes its keys and waiting messages with it. */
   async prepare(userId: UserId, changes: readonly DeviceListChange[]): Promise<PreparedChange> {
-    const [described, servers] = await Promise.all([this.#described(userId, changes), this.#serversOf(userId)])
-    await this.#load(userId)
+    const deviceIds = changes.map(({ deviceId }) => deviceId)
+    const [stored, servers] = await Promise.all([this.#shown.stored(userId, deviceIds), this.#serversOf(userId), this.#load(userId)])
     const deleted = changes.filter((change) => change.deleted)
+    const newest = Math.max(0, changes.length - 1)
     return {
-      count: Math.max(1, changes.length),
+      count: newest + 1,
       writes: (first) => [
         ...deleted.flatMap(({ deviceId }) => removalOfKeys(userId, deviceId)),
-        ...described.flatMap((change, index) => this.#updateEdus(userId, change, { servers, position: first + index })),
-        ...this.#logged(userId, first + Math.max(0, changes.length - 1)),
+        ...changes.flatMap((change, index) => {
+          const described = this.#shown.describe(userId, change, stored[index])
+          return this.#updateEdus(userId, described, { servers, position: first + index })
+        }),
+        ...this.#logged(userId, first + newest),
       ],
       published: (first) => {
-        this.#marks.note(anything, first + changes.length)
+        this.#marks.note(anything, first + newest)
         for (const { deviceId } of deleted) this.#oneTimeKeys.forget(userId, deviceId)
         this.#wake(servers)
       },
@@ -134,7 +131,7 @@ export class DeviceLists {
     return {
       count: Math.max(1, signed.length),
       writes: (first) => signed.map((userId, index) => put(userSignatureLog, [signer, first + index], userId)),
-      published: (first) => this.#marks.note(signer, first + signed.length),
+      published: (first) => this.#marks.note(signer, first + Math.max(0, signed.length - 1)),
     }
   }
 
@@ -165,22 +162,16 @@ export class DeviceLists {
     const destinations = [...new Set(servers)].filter((server) => server !== this.#serverName)
     const rows = await this.#storage.read([devices], (tx) => tx.range(devices, { from: [userId, ''], to: [userId, last] }))
     if (destinations.length === 0 || rows.length === 0) return
-    const described = await this.#described(
-      userId,
-      rows.map(([[, deviceId]]) => ({ deviceId })),
-    )
-    await this.#stream.commit(described.length, (first) =>
-      described.flatMap((change, index) => {
-        const content = { ...change, user_id: userId, stream_id: this.#streamId(first + index), prev_id: [] }
+    const deviceIds = rows.map(([[, deviceId]]) => deviceId)
+    const stored = await this.#shown.stored(userId, deviceIds)
+    await this.#stream.commit(deviceIds.length, (first) =>
+      deviceIds.flatMap((deviceId, index) => {
+        const described = this.#shown.describe(userId, { deviceId }, stored[index])
+        const content = { ...described, user_id: userId, stream_id: this.#streamId(first + index), prev_id: [] }
         return destinations.map((server) => put(outgoingEdus, [server, first + index], { edu_type: 'm.device_list_update', content }))
       }),
     )
     this.#wake(destinations)
-  }
-
-  /** The `stream_id` of a local user's newest update. */
-  async streamIdOf(userId: UserId): Promise<number> {
-    return (await this.#load(userId)).streamId
   }
 
   #updateEdus(userId: UserId, change: JsonObject, to: { servers: readonly ServerName[]; position: Position }): Write[] {
@@ -208,24 +199,6 @@ export class DeviceLists {
     return list
   }
 
-  /** What an EDU says of each change beside its place in the sequence. */
-  #described(userId: UserId, changes: readonly DeviceListChange[]): Promise<JsonObject[]> {
-    return this.#storage.read([devices, deviceKeys, keySignatures], (tx) =>
-      Promise.all(
-        changes.map(async ({ deviceId, deleted, displayName, keys }) => {
-          if (deleted) return { device_id: deviceId, deleted: true }
-          const [device, signed] = await Promise.all([tx.get(devices, [userId, deviceId]), signedDeviceKeys(tx, userId, deviceId)])
-          const name = displayName ?? device?.displayName
-          const described: JsonObject = { device_id: deviceId }
-          if (name !== undefined) described.device_display_name = name
-          const current = keys ?? signed
-          if (current) described.keys = current
-          return described
-        }),
-      ),
-    )
-  }
-
   async #serversOf(userId: UserId): Promise<ServerName[]> {
     const rooms = await this.#members.joinedRooms(userId)
     const servers = await Promise.all(rooms.map((roomId) => this.#members.servers(roomId)))
@@ -239,26 +212,12 @@ export class DeviceLists {
   }
 }
 
-/** A local device's keys with the signatures its own user put on them later. */
-async function signedDeviceKeys(tx: ReadTx, userId: UserId, deviceId: string): Promise<JsonObject | undefined> {
-  const [keys, signatures] = await Promise.all([
-    tx.get(deviceKeys, [userId, deviceId]),
-    tx.range(keySignatures, { from: [userId, deviceId, userId, ''], to: [userId, deviceId, userId, last] }),
-  ])
-  return (
-    keys &&
-    withSignatures(
-      keys,
-      signatures.map(([[, , signer, keyId], signature]) => ({ signer, keyId, signature })),
-    )
-  )
-}
-
 function removalOfKeys(userId: UserId, deviceId: string): Write[] {
   const most = Number.MAX_SAFE_INTEGER
   return [
     remove(deviceKeys, [userId, deviceId]),
     removeRange(oneTimeKeys, { from: [userId, deviceId, '', 0, 0], to: [userId, deviceId, last, most, most] }),
+    removeRange(claimedKeys, { from: [userId, deviceId, ''], to: [userId, deviceId, last] }),
     removeRange(fallbackKeys, { from: [userId, deviceId, ''], to: [userId, deviceId, last] }),
     removeRange(keySignatures, { from: [userId, deviceId, '', ''], to: [userId, deviceId, last, last] }),
     removeRange(toDeviceInbox, { from: [userId, deviceId, 0], to: [userId, deviceId, most] }),

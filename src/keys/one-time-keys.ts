@@ -2,15 +2,19 @@ import { last, put, type ReadTx, remove, type Storage, type Write } from '../por
 import { canonicalJson } from '../spec/canonical-json.ts'
 import { invalidParam } from '../spec/errors.ts'
 import type { UserId } from '../spec/event.ts'
-import type { JsonObject, JsonValue } from '../spec/json.ts'
+import { isObject, type JsonObject, type JsonValue } from '../spec/json.ts'
 import { Lru } from '../storage/lru.ts'
-import { fallbackKeys, oneTimeKeys, type StoredFallbackKey, type StoredOneTimeKey } from '../storage/tables/keys.ts'
+import { claimedKeys, fallbackKeys, oneTimeKeys, type StoredOneTimeKey } from '../storage/tables/keys.ts'
 import { ChangeMarks } from '../streams/change-marks.ts'
 import type { Position, Stream } from '../streams/stream.ts'
+import { Turns } from '../streams/turns.ts'
+import { TakenKeys } from './taken-keys.ts'
 
 /** One-time keys a device may have waiting. */
 const keyLimit = 1000
 const most = Number.MAX_SAFE_INTEGER
+/** Counted even where there are none: clients take a missing count for an unchanged one, and would never upload more. */
+const noKeys = { signed_curve25519: 0 }
 
 type OneTimeKeyRow = readonly [UserId, string, string, number, number]
 
@@ -23,16 +27,8 @@ interface Wanted {
 
 interface Claimed extends Wanted {
   readonly key: StoredOneTimeKey
-  readonly write: Write | undefined
-  /** Names the row of a one-time key. */
-  readonly row?: string
-}
-
-/** Claims of one device's keys of one algorithm that are under way together. */
-interface Claims {
-  count: number
-  /** Rows handed out among them: kept until the last has ended, since any may have read them before they were removed. */
-  readonly taken: Set<string>
+  /** Where a one-time key is kept; absent for a fallback key. */
+  readonly row?: OneTimeKeyRow
 }
 
 interface Stock {
@@ -46,8 +42,9 @@ export class OneTimeKeys {
   readonly #stream: Stream
   readonly #marks: ChangeMarks
   readonly #stocks = new Lru<string, Stock>(1000)
-  /** Claims under way. */
-  readonly #claims = new Map<string, Claims>()
+  /** A device's uploads, and what claims make of its fallback keys, one after the other. */
+  readonly #turns = new Turns()
+  readonly #taken = new TakenKeys()
 
   constructor(deps: { storage: Storage; stream: Stream }) {
     this.#storage = deps.storage
@@ -56,23 +53,23 @@ export class OneTimeKeys {
   }
 
   /**
-   * Takes a device's new one-time and fallback keys, by `algorithm:id`. Throws `M_INVALID_PARAM` for a name without an
-   * algorithm, a key that differs from an earlier one of its name, and for too many.
+   * Takes a device's new one-time and fallback keys, by `algorithm:id`; those it has or had already are passed over. Throws
+   * `M_INVALID_PARAM` for a name without an algorithm, what is no key, a key that differs from a waiting one of its name, and
+   * for too many.
    */
-  async upload(userId: UserId, deviceId: string, keys: { oneTime: JsonObject; fallback: JsonObject }): Promise<void> {
-    const existing = await this.#keysOf(userId, deviceId)
-    const known = new Map(existing.map(([, { keyId, key }]) => [keyId, canonicalJson(key)]))
-    const added = Object.entries(keys.oneTime).filter(([keyId, key]) => isNew(known, keyId, key))
-    if (known.size + added.length > keyLimit) throw invalidParam(`A device may have ${keyLimit} one-time keys`)
-    const fallbacks = Object.entries(keys.fallback)
-    if (new Set(fallbacks.map(([keyId]) => algorithmOf(keyId))).size < fallbacks.length)
-      throw invalidParam('Several fallback keys of one algorithm')
-    const named = added.map(([keyId, key]) => ({ algorithm: algorithmOf(keyId), stored: { keyId, key } }))
-    if (named.length + fallbacks.length === 0) return
-    await this.#commit([{ userId, deviceId }], (position) => [
-      ...named.map(({ algorithm, stored }, index) => put(oneTimeKeys, [userId, deviceId, algorithm, position, index], stored)),
-      ...fallbacks.map(([keyId, key]) => put(fallbackKeys, [userId, deviceId, algorithmOf(keyId)], { keyId, key, used: false })),
-    ])
+  upload(userId: UserId, deviceId: string, keys: { oneTime: JsonObject; fallback: JsonObject }): Promise<void> {
+    const [oneTime, fallback] = [namedKeys(keys.oneTime), namedKeys(keys.fallback)]
+    const isRepeated = new Set(fallback.map(({ algorithm }) => algorithm)).size < fallback.length
+    if (isRepeated) throw invalidParam('Several fallback keys of one algorithm')
+    return this.#turns.take(stockKey(userId, deviceId), async () => {
+      const added = await this.#unknown(userId, deviceId, oneTime)
+      const fallbacks = await this.#unknownFallbacks(userId, deviceId, fallback)
+      if (added.length + fallbacks.length === 0) return
+      await this.#commit([{ userId, deviceId }], (position) => [
+        ...added.map(({ algorithm, stored }, index) => put(oneTimeKeys, [userId, deviceId, algorithm, position, index], stored)),
+        ...fallbacks.map(({ algorithm, stored }) => put(fallbackKeys, [userId, deviceId, algorithm], { ...stored, used: false })),
+      ])
+    })
   }
 
   /** For each algorithm, how many keys wait to be claimed. */
@@ -104,57 +101,73 @@ export class OneTimeKeys {
     const all = Object.entries(wanted).flatMap(([userId, devices]) =>
       Object.entries(devices).map(([deviceId, algorithm]) => ({ userId, deviceId, algorithm })),
     )
-    for (const each of all) this.#begin(each)
+    const stocks = all.map(claimsKey)
+    this.#taken.begin(stocks)
     const claimed: Claimed[] = []
     try {
       for (const each of all) {
-        const claim = await this.#take(each)
+        const claim = (await this.#take(each)) ?? (await this.#takeFallback(each))
         if (claim) claimed.push(claim)
       }
-      const writes = claimed.flatMap(({ write }) => (write ? [write] : []))
+      const writes = claimed.flatMap(claimWrites)
       if (writes.length > 0) await this.#commit(claimed, () => writes)
       return { one_time_keys: answerOf(claimed) }
     } catch (failure) {
-      for (const { row, ...each } of claimed) if (row !== undefined) this.#claims.get(claimsKey(each))?.taken.delete(row)
+      for (const { row, ...each } of claimed) if (row) this.#taken.giveBack(claimsKey(each), JSON.stringify(row))
       throw failure
     } finally {
-      for (const each of all) this.#end(each)
+      this.#taken.end(stocks)
     }
   }
 
-  #begin(wanted: Wanted): void {
-    const claims = this.#claims.get(claimsKey(wanted)) ?? { count: 0, taken: new Set() }
-    claims.count++
-    this.#claims.set(claimsKey(wanted), claims)
-  }
-
-  #end(wanted: Wanted): void {
-    const claims = this.#claims.get(claimsKey(wanted))
-    if (claims && --claims.count === 0) this.#claims.delete(claimsKey(wanted))
-  }
-
-  /** Finds a key that no other claim under way has taken, and takes it. */
+  /** Finds a one-time key that no other claim under way has taken, and takes it. */
   async #take(wanted: Wanted): Promise<Claimed | undefined> {
     const { userId, deviceId, algorithm } = wanted
-    const taken = this.#claims.get(claimsKey(wanted))?.taken ?? new Set()
     // One row more than were taken is sure to hold a free one, if there is any.
-    const limit = taken.size + 1
-    const { rows, fallback } = await this.#storage.read([oneTimeKeys, fallbackKeys], async (tx) => ({
-      rows: await tx.range(oneTimeKeys, {
-        from: [userId, deviceId, algorithm, 0, 0],
-        to: [userId, deviceId, algorithm, most, most],
-        limit,
-      }),
-      fallback: await tx.get(fallbackKeys, [userId, deviceId, algorithm]),
+    const limit = this.#taken.count(claimsKey(wanted)) + 1
+    const range = { from: [userId, deviceId, algorithm, 0, 0], to: [userId, deviceId, algorithm, most, most], limit } as const
+    const rows = await this.#storage.read([oneTimeKeys], (tx) => tx.range(oneTimeKeys, range))
+    for (const [row, key] of rows) if (this.#taken.take(claimsKey(wanted), JSON.stringify(row))) return { ...wanted, key, row }
+    return rows.length === limit ? this.#take(wanted) : undefined
+  }
+
+  /** Hands out the fallback key, which is marked as used before anybody has it. */
+  #takeFallback(wanted: Wanted): Promise<Claimed | undefined> {
+    const { userId, deviceId, algorithm } = wanted
+    const row = [userId, deviceId, algorithm] as const
+    return this.#turns.take(stockKey(userId, deviceId), async () => {
+      const key = await this.#storage.read([fallbackKeys], (tx) => tx.get(fallbackKeys, row))
+      if (key && !key.used) await this.#commit([wanted], () => [put(fallbackKeys, row, { ...key, used: true })])
+      return key && { ...wanted, key }
+    })
+  }
+
+  /** Those of the keys that the device did not upload before. */
+  async #unknown(userId: UserId, deviceId: string, keys: readonly NamedKey[]): Promise<NamedKey[]> {
+    if (keys.length === 0) return []
+    const names = keys.map(({ stored }) => [userId, deviceId, stored.keyId] as const)
+    const { waiting, claimed } = await this.#storage.read([oneTimeKeys, claimedKeys], async (tx) => ({
+      waiting: await keyRows(tx, userId, deviceId),
+      claimed: await tx.getMany(claimedKeys, names),
     }))
-    for (const [key, stored] of rows) {
-      const row = JSON.stringify(key)
-      if (taken.has(row)) continue
-      taken.add(row)
-      return { ...wanted, key: stored, write: remove(oneTimeKeys, key), row }
-    }
-    if (rows.length === limit) return this.#take(wanted)
-    return fallback && { ...wanted, key: fallback, write: usedFallback(wanted, fallback) }
+    const known = new Map(waiting.map(([, { keyId, key }]) => [keyId, canonicalJson(key)]))
+    const added = keys.filter(({ stored: { keyId, key } }, index) => {
+      const [text, before, handedOut] = [canonicalJson(key), known.get(keyId), claimed[index]]
+      if (before !== undefined && before !== text) throw invalidParam(`There is another one-time key ${keyId}`)
+      return before === undefined && (handedOut === undefined || canonicalJson(handedOut) !== text)
+    })
+    if (known.size + added.length > keyLimit) throw invalidParam(`A device may have ${keyLimit} one-time keys`)
+    return added
+  }
+
+  /** Those of the fallback keys that the device does not have: one that was used stays used, however often it is uploaded. */
+  async #unknownFallbacks(userId: UserId, deviceId: string, keys: readonly NamedKey[]): Promise<NamedKey[]> {
+    const rows = keys.map(({ algorithm }) => [userId, deviceId, algorithm] as const)
+    const existing = await this.#storage.read([fallbackKeys], (tx) => tx.getMany(fallbackKeys, rows))
+    return keys.filter(({ stored: { keyId, key } }, index) => {
+      const before = existing[index]
+      return before?.keyId !== keyId || canonicalJson(before.key) !== canonicalJson(key)
+    })
   }
 
   async #commit(owners: readonly { userId: UserId; deviceId: string }[], writes: (first: Position) => readonly Write[]): Promise<void> {
@@ -177,14 +190,10 @@ export class OneTimeKeys {
       const fallbacks = await tx.range(fallbackKeys, { from: [userId, deviceId, ''], to: [userId, deviceId, last] })
       const counts = [...Map.groupBy(rows, ([[, , algorithm]]) => algorithm)].map(([algorithm, { length }]) => [algorithm, length])
       const unused = fallbacks.flatMap(([[, , algorithm], { used }]) => (used ? [] : [algorithm]))
-      return { counts: Object.fromEntries(counts), unusedFallbackTypes: unused }
+      return { counts: { ...noKeys, ...Object.fromEntries(counts) }, unusedFallbackTypes: unused }
     })
     if (!this.#marks.changedAfter(key, began)) this.#stocks.set(key, stock)
     return stock
-  }
-
-  #keysOf(userId: UserId, deviceId: string): Promise<[OneTimeKeyRow, StoredOneTimeKey][]> {
-    return this.#storage.read([oneTimeKeys], (tx) => keyRows(tx, userId, deviceId))
   }
 }
 
@@ -192,21 +201,26 @@ function keyRows(tx: ReadTx, userId: UserId, deviceId: string): Promise<[OneTime
   return tx.range(oneTimeKeys, { from: [userId, deviceId, '', 0, 0], to: [userId, deviceId, last, most, most] })
 }
 
-function isNew(known: ReadonlyMap<string, string>, keyId: string, key: JsonValue): boolean {
-  algorithmOf(keyId)
-  const before = known.get(keyId)
-  if (before !== undefined && before !== canonicalJson(key)) throw invalidParam(`There is another one-time key ${keyId}`)
-  return before === undefined
+interface NamedKey {
+  readonly algorithm: string
+  readonly stored: StoredOneTimeKey
 }
 
-function algorithmOf(keyId: string): string {
-  const colon = keyId.indexOf(':')
-  if (colon < 1 || keyId.length > 255) throw invalidParam('A key is not named as algorithm:id')
-  return keyId.slice(0, colon)
+function namedKeys(keys: JsonObject): NamedKey[] {
+  return Object.entries(keys).map(([keyId, key]) => {
+    const colon = keyId.indexOf(':')
+    if (colon < 1 || keyId.length > 255) throw invalidParam('A key is not named as algorithm:id')
+    if (!isKey(key)) throw invalidParam(`The key ${keyId} is neither a string nor an object`)
+    return { algorithm: keyId.slice(0, colon), stored: { keyId, key } }
+  })
 }
 
-function usedFallback({ userId, deviceId, algorithm }: Wanted, fallback: StoredFallbackKey): Write | undefined {
-  return fallback.used ? undefined : put(fallbackKeys, [userId, deviceId, algorithm], { ...fallback, used: true })
+function isKey(key: JsonValue): boolean {
+  return typeof key === 'string' || isObject(key)
+}
+
+function claimWrites({ userId, deviceId, key, row }: Claimed): Write[] {
+  return row ? [remove(oneTimeKeys, row), put(claimedKeys, [userId, deviceId, key.keyId], key.key)] : []
 }
 
 function answerOf(claimed: readonly Claimed[]): JsonObject {

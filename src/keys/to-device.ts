@@ -1,10 +1,10 @@
 import type { Clock } from '../ports/clock.ts'
 import type { Random } from '../ports/random.ts'
-import { last, put, remove, removeRange, type Storage, type Write } from '../ports/storage.ts'
+import { last, put, removeRange, type Storage, type Write } from '../ports/storage.ts'
 import { encodeUrlSafeBase64 } from '../spec/base64.ts'
 import type { Edu } from '../spec/edu.ts'
 import type { ServerName, UserId } from '../spec/event.ts'
-import { fitsBytes, serverNameOf } from '../spec/identifiers.ts'
+import { fitsBytes, parseUserId, serverNameOf } from '../spec/identifiers.ts'
 import { isObject, type JsonObject } from '../spec/json.ts'
 import { Lru } from '../storage/lru.ts'
 import { outgoingEdus } from '../storage/tables/federation.ts'
@@ -14,6 +14,7 @@ import { ChangeMarks } from '../streams/change-marks.ts'
 import type { EduHandler } from '../streams/edu.ts'
 import type { Position, Stream } from '../streams/stream.ts'
 import { Turns } from '../streams/turns.ts'
+import { ExpiringRows } from './expiring-rows.ts'
 
 /** User → device, or `*` for all → content. */
 export type ToDeviceMessages = Readonly<Record<UserId, Readonly<Record<string, JsonObject>>>>
@@ -45,6 +46,8 @@ export class ToDevice {
   readonly #turns = new Turns()
   /** Inbox → up to where it is known to be empty. */
   readonly #emptyUpTo = new Lru<string, Position>(10_000)
+  readonly #sentIds: ExpiringRows<readonly [UserId, string, string]>
+  readonly #receivedIds: ExpiringRows<readonly [ServerName, string]>
   #written = 0
 
   constructor(deps: {
@@ -63,6 +66,8 @@ export class ToDevice {
     this.#serverName = deps.serverName
     this.#wake = deps.wake
     this.#marks = new ChangeMarks(deps.stream.current)
+    this.#sentIds = new ExpiringRows({ ...deps, table: toDeviceTransactions, lifetimeMs: transactionLifetimeMs })
+    this.#receivedIds = new ExpiringRows({ ...deps, table: receivedToDevice, lifetimeMs: receivedLifetimeMs })
   }
 
   /** Sends a local user's messages; a request with the same type and transaction id does nothing. */
@@ -87,8 +92,8 @@ export class ToDevice {
   /** Takes an `m.direct_to_device` EDU; one whose message id came before does nothing. */
   readonly receive: EduHandler = async (origin, content) => {
     const { sender, type, message_id: messageId, messages } = content
-    if (typeof sender !== 'string' || serverNameOf(sender) !== origin || typeof type !== 'string') return
-    if (typeof messageId !== 'string' || !fitsBytes(messageId) || !isObject(messages)) return
+    if (typeof sender !== 'string' || parseUserId(sender)?.serverName !== origin) return
+    if (typeof type !== 'string' || typeof messageId !== 'string' || !fitsBytes(messageId) || !isObject(messages)) return
     const received = [origin, messageId] as const
     await this.#turns.take(JSON.stringify(received), async () => {
       const done = await this.#storage.read([receivedToDevice], (tx) => tx.get(receivedToDevice, received))
@@ -157,7 +162,7 @@ export class ToDevice {
 
   #edus({ sender, type, messages }: ToDeviceRequest): [ServerName, Edu][] {
     const remote = Object.entries(messages).flatMap(([userId, byDevice]) => {
-      const server = serverNameOf(userId)
+      const server = parseUserId(userId)?.serverName
       return server === undefined || server === this.#serverName ? [] : [{ server, userId, byDevice }]
     })
     return [...Map.groupBy(remote, ({ server }) => server)].map(([server, to]) => {
@@ -174,16 +179,7 @@ export class ToDevice {
   /** Forgets transaction and message ids that nobody will repeat any more. */
   async #pruneSometimes(): Promise<void> {
     if (++this.#written % pruneEvery !== 0) return
-    const now = this.#clock.now()
-    const { sent, received } = await this.#storage.read([toDeviceTransactions, receivedToDevice], async (tx) => ({
-      sent: await tx.range(toDeviceTransactions, {}),
-      received: await tx.range(receivedToDevice, {}),
-    }))
-    const over = [
-      ...sent.flatMap(([key, ts]) => (now - ts > transactionLifetimeMs ? [remove(toDeviceTransactions, key)] : [])),
-      ...received.flatMap(([key, ts]) => (now - ts > receivedLifetimeMs ? [remove(receivedToDevice, key)] : [])),
-    ]
-    if (over.length > 0) await this.#storage.commit(over, 'relaxed')
+    await Promise.all([this.#sentIds.prune(), this.#receivedIds.prune()])
   }
 }
 

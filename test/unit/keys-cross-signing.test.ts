@@ -64,6 +64,20 @@ describe('cross-signing keys', () => {
     expect(await query(bob, alice.userId)).toMatchObject({ master_keys: { [alice.userId]: others.master_key } })
   })
 
+  test('of two first uploads at once, one needs the password', async () => {
+    const uploads = [await crossSigningKeysOf(alice.userId, 'a'), await crossSigningKeysOf(alice.userId, 'b')]
+    const answers = await Promise.all(uploads.map((keys) => upload(alice, keys)))
+    expect(answers.map(({ status }) => status).sort()).toEqual([200, 401])
+  })
+
+  test('that add to those there are need the password', async () => {
+    const { master_key, self_signing_key } = await crossSigningKeysOf(alice.userId, 'a')
+    await upload(alice, { master_key })
+    expect((await upload(alice, { self_signing_key })).status).toBe(401)
+    expect((await upload(alice, { self_signing_key, auth: home.passwordAuth('alice') })).status).toBe(200)
+    expect(await query(bob, alice.userId)).toMatchObject({ self_signing_keys: { [alice.userId]: self_signing_key } })
+  })
+
   test('that an old master key signed go with it', async () => {
     await upload(alice, await crossSigningKeysOf(alice.userId, 'a'))
     const { master_key } = await crossSigningKeysOf(alice.userId, 'b')

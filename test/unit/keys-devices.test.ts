@@ -1,7 +1,7 @@
 import fc from 'fast-check'
 import { beforeEach, describe, expect, test } from 'vitest'
 import type { JsonObject } from '../../src/spec/json.ts'
-import { deviceKeysOf, json } from './keys-fixture.ts'
+import { crossSigningKeysOf, deviceKeysOf, json, publicKey, signed } from './keys-fixture.ts'
 import { openUsers, type UsersFixture } from './users-fixture.ts'
 
 interface User {
@@ -34,7 +34,7 @@ const changedFor = (user: User, since: number) => home.deviceLists.changedSince(
 describe('device keys', () => {
   test('are published, queried with the name of the device, and gone with the device', async () => {
     const keys = await deviceKeysOf(alice.userId, 'PHONE')
-    expect((await upload(alice, { device_keys: keys })).body).toEqual({ one_time_key_counts: {} })
+    expect((await upload(alice, { device_keys: keys })).body).toEqual({ one_time_key_counts: { signed_curve25519: 0 } })
     const shown = { ...keys, unsigned: { device_display_name: 'Phone' } }
     expect(await query(bob, { [alice.userId]: [] })).toMatchObject({ device_keys: { [alice.userId]: { PHONE: shown } }, failures: {} })
     expect(await query(bob, { [alice.userId]: ['OTHER'], '@nobody:a.example': [] })).toMatchObject({ device_keys: { [alice.userId]: {} } })
@@ -98,6 +98,40 @@ describe('device keys', () => {
     await expect(home.deviceKeys.devicesOf('@nobody:a.example')).rejects.toMatchObject({ errcode: 'M_NOT_FOUND' })
   })
 
+  test('keep their place in updates when the device is renamed at the same time, whatever comes first', async () => {
+    const keys = await deviceKeysOf(alice.userId, 'PHONE')
+    await Promise.all([
+      home.ask('PUT', '/v3/devices/PHONE', { token: alice.token, body: { display_name: 'Mobile' } }),
+      upload(alice, { device_keys: keys }),
+      home.ask('PUT', '/v3/devices/PHONE', { token: alice.token, body: { display_name: 'Mobile' } }),
+    ])
+    expect((await home.outgoing('b.example')).at(-1)?.content).toMatchObject({ device_id: 'PHONE', device_display_name: 'Mobile', keys })
+  })
+
+  test('wake the queues of servers once their updates are durable', async () => {
+    home.woken.length = 0
+    await upload(alice, { device_keys: await deviceKeysOf(alice.userId, 'PHONE') })
+    expect(home.woken).toEqual(['b.example'])
+  })
+
+  test('that replace others lose the signatures that were on those', async () => {
+    const keys = await deviceKeysOf(alice.userId, 'PHONE')
+    await upload(alice, { device_keys: keys })
+    const crossSigning = await crossSigningKeysOf(alice.userId, 'a')
+    await home.ask('POST', '/v3/keys/device_signing/upload', { token: alice.token, body: crossSigning })
+    const bySelfSigningKey = { userId: alice.userId, keyId: `ed25519:${publicKey('a self_signing')}`, secret: 'a self_signing' }
+    await home.ask('POST', '/v3/keys/signatures/upload', {
+      token: alice.token,
+      body: { [alice.userId]: { PHONE: await signed(keys, bySelfSigningKey) } },
+    })
+    expect(JSON.stringify(await query(bob, { [alice.userId]: [] }))).toContain(`${bySelfSigningKey.keyId}":"`)
+    const replaced = await deviceKeysOf(alice.userId, 'PHONE', 'other secret')
+    await upload(alice, { device_keys: replaced })
+    const shown = { PHONE: { ...replaced, unsigned: { device_display_name: 'Phone' } } }
+    expect((await query(bob, { [alice.userId]: [] })).device_keys).toEqual({ [alice.userId]: shown })
+    expect((await home.outgoing('b.example')).at(-1)?.content.keys).toEqual(replaced)
+  })
+
   test('are announced to servers that come to share a room', async () => {
     await home.deviceLists.announce(alice.userId, ['c.example', 'a.example'])
     expect(await home.outgoing('c.example')).toMatchObject([
@@ -136,7 +170,8 @@ describe('one-time keys', () => {
         const names = answers.flatMap((answer) => nameOf(answer) ?? [])
         expect(new Set(names).size).toBe(names.length)
         expect(names).toHaveLength(Math.min(count, claims))
-        expect(await home.oneTimeKeys.counts(alice.userId, 'PHONE')).toEqual(count > claims ? { signed_curve25519: count - claims } : {})
+        const left = Math.max(0, count - claims)
+        expect(await home.oneTimeKeys.counts(alice.userId, 'PHONE')).toEqual({ signed_curve25519: left })
       }),
       { numRuns: 20 },
     )
@@ -163,15 +198,43 @@ describe('one-time keys', () => {
     const replaced = await upload(alice, { one_time_keys: { 'signed_curve25519:a': { key: 'other' } } })
     expect([replaced.status, replaced.body.errcode]).toEqual([400, 'M_INVALID_PARAM'])
     expect((await upload(alice, { one_time_keys: { nonsense: 'x' } })).status).toBe(400)
+    expect((await upload(alice, { one_time_keys: { 'signed_curve25519:n': 5 } })).status).toBe(400)
     expect((await upload(alice, { one_time_keys: [] })).status).toBe(400)
     expect((await upload(alice, { fallback_keys: { 'a:1': 'x', 'a:2': 'y' } })).status).toBe(400)
+  })
+
+  test('that were handed out never are again, though the device repeats its upload, even after a restart', async () => {
+    await upload(alice, keys('a'))
+    expect(nameOf(await claim(bob, wanted()))).toBe('a')
+    expect((await upload(alice, keys('a'))).body).toEqual({ one_time_key_counts: { signed_curve25519: 0 } })
+    home = await openUsers({ storage: home.storage })
+    await upload(alice, keys('a', 'b'))
+    expect(nameOf(await claim(bob, wanted()))).toBe('b')
+    expect(await claim(bob, wanted())).toEqual({ one_time_keys: {}, failures: {} })
+  })
+
+  test('that are uploaded twice at once are handed out once', async () => {
+    await Promise.all([upload(alice, keys('a', 'b')), upload(alice, keys('a', 'b')), upload(alice, keys('b', 'c'))])
+    expect(await home.oneTimeKeys.counts(alice.userId, 'PHONE')).toEqual({ signed_curve25519: 3 })
+  })
+
+  test('leave a fallback key used that is uploaded again, and a new one unused that comes while the old is handed out', async () => {
+    const fallback = (name: string) => ({ fallback_keys: { [`signed_curve25519:${name}`]: { key: name, fallback: true } } })
+    await upload(alice, fallback('f'))
+    expect(nameOf(await claim(bob, wanted()))).toBe('f')
+    await upload(alice, fallback('f'))
+    expect(await home.oneTimeKeys.unusedFallbackTypes(alice.userId, 'PHONE')).toEqual([])
+    await upload(alice, fallback('g'))
+    const [handedOut] = await Promise.all([claim(bob, wanted()), upload(alice, fallback('h'))])
+    expect(['g', 'h']).toContain(nameOf(handedOut))
+    expect(nameOf(await claim(bob, wanted()))).toBe('h')
   })
 
   test('go with the device, and a new device of the same id has none', async () => {
     await upload(alice, keys('a'))
     await home.ask('POST', '/v3/logout', { token: alice.token })
     await home.ask('POST', '/v3/login', { body: { ...home.passwordAuth('alice'), device_id: 'PHONE' } })
-    expect(await home.oneTimeKeys.counts(alice.userId, 'PHONE')).toEqual({})
+    expect(await home.oneTimeKeys.counts(alice.userId, 'PHONE')).toEqual({ signed_curve25519: 0 })
     expect(await claim(bob, wanted())).toEqual({ one_time_keys: {}, failures: {} })
   })
 

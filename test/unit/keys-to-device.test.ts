@@ -1,5 +1,6 @@
 import fc from 'fast-check'
 import { beforeEach, describe, expect, test } from 'vitest'
+import { toDeviceTransactions } from '../../src/storage/tables/keys.ts'
 import { json } from './keys-fixture.ts'
 import { openUsers, type UsersFixture } from './users-fixture.ts'
 
@@ -77,6 +78,25 @@ describe('messages to devices', () => {
       },
     ])
     expect(await home.outgoing('c.example')).toHaveLength(1)
+  })
+
+  test('wake the queues of the servers they go to, and make none for what is no user', async () => {
+    home.woken.length = 0
+    await send({ '@carol:b.example': { DESK: {} }, 'carol:b.example': { DESK: {} }, '@x:no server': { X: {} }, x: { X: {} } }, 't')
+    expect(home.woken).toEqual(['b.example'])
+    expect(await home.outgoing('no server')).toEqual([])
+    expect(await home.outgoing('b.example')).toMatchObject([{ content: { messages: { '@carol:b.example': { DESK: {} } } } }])
+  })
+
+  test('of long ago are forgotten, those of today are not', async () => {
+    const ids = async () => (await home.storage.read([toDeviceTransactions], (tx) => tx.range(toDeviceTransactions, {}))).length
+    for (let n = 0; n < 499; n++) await send({}, `old${n}`)
+    expect(await ids()).toBe(499)
+    await home.clock.run(25 * 60 * 60 * 1000)
+    await send({}, 'new')
+    expect(await ids()).toBe(1)
+    await send({ [bob.userId]: { ONE: {} } }, 'new')
+    expect((await pending('ONE')).events).toEqual([])
   })
 
   test('from other servers are taken once, of their own users, for ours', async () => {

@@ -114,6 +114,7 @@ export async function openUsers(options: FixtureOptions = {}) {
   const sent: { servers: string[]; edu: Edu }[] = []
   const updatedProfiles: string[] = []
   const leftRooms: string[] = []
+  const woken: string[] = []
   const reached = <T>(answer: Promise<T> | undefined) => answer ?? Promise.reject(new Error('unreachable'))
   const remoteKeys: RemoteKeys = {
     query: (server, deviceKeys) => reached(others.query?.(server, deviceKeys)),
@@ -129,7 +130,7 @@ export async function openUsers(options: FixtureOptions = {}) {
     incarnation: 1,
     verifier: nodeVerifier(),
     remoteKeys,
-    wake: () => undefined,
+    wake: (servers: Iterable<string>) => void woken.push(...servers),
     logger: { log: () => undefined },
     sendEphemeral: (servers: Iterable<string>, edu: Edu) => void sent.push({ servers: [...servers], edu }),
   }
@@ -248,7 +249,7 @@ export async function openUsers(options: FixtureOptions = {}) {
     return rows.map(([, edu]) => edu)
   }
 
-  return { ...shared, ask, register, passwordAuth, outgoing, others, sent, updatedProfiles, leftRooms }
+  return { ...shared, ask, register, passwordAuth, outgoing, others, sent, updatedProfiles, leftRooms, woken }
 }
 
 export type UsersFixture = Awaited<ReturnType<typeof openUsers>>

@@ -97,10 +97,9 @@ function crossSigningEndpoints({ crossSigning, keySignatures, interactiveAuth }:
           ...(body.self_signing_key === undefined ? {} : { self_signing: body.self_signing_key }),
           ...(body.user_signing_key === undefined ? {} : { user_signing: body.user_signing_key }),
         }
-        if (await crossSigning.needsAuthentication(userId, uploaded)) {
-          await interactiveAuth.require(body.auth, { flows: [['m.login.password']], operation: 'cross-signing keys', userId })
-        }
-        await crossSigning.upload(userId, uploaded)
+        await crossSigning.upload(userId, uploaded, () =>
+          interactiveAuth.require(body.auth, { flows: [['m.login.password']], operation: 'cross-signing keys', userId }),
+        )
         return {}
       },
     }),

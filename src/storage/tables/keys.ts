@@ -44,6 +44,8 @@ export interface StoredBackupVersion {
 export const deviceKeys = table<readonly [UserId, string], JsonObject>('device_keys')
 /** [user id, device id, algorithm, position of upload, index in the upload]: handed out in this order. */
 export const oneTimeKeys = table<readonly [UserId, string, string, number, number], StoredOneTimeKey>('one_time_keys')
+/** [user id, device id, `algorithm:id`] → a one-time key that was handed out: it never will be again, whoever uploads it. */
+export const claimedKeys = table<readonly [UserId, string, string], JsonValue>('claimed_keys')
 /** [user id, device id, algorithm]. */
 export const fallbackKeys = table<readonly [UserId, string, string], StoredFallbackKey>('fallback_keys')
 /** [user id, `master` | `self_signing` | `user_signing`]. */
@@ -72,6 +74,7 @@ export const receivedToDevice = table<readonly [ServerName, string], number>('re
 export const keyTables = {
   deviceKeys,
   oneTimeKeys,
+  claimedKeys,
   fallbackKeys,
   crossSigningKeys,
   keySignatures,
