@@ -1,0 +1,106 @@
+import { createHash, randomBytes } from 'node:crypto'
+import { createHomeserver, type Homeserver } from '../../src/homeserver.ts'
+import { MemoryBlobStore } from '../../src/media/memory-blob-store.ts'
+import type { Clock } from '../../src/ports/clock.ts'
+import type { FederationTransport } from '../../src/ports/federation-transport.ts'
+import type { Edu } from '../../src/spec/edu.ts'
+import type { JsonObject } from '../../src/spec/json.ts'
+import { MemoryStorage } from '../../src/storage/memory.ts'
+import { nodeSigner, nodeVerifier } from '../simulation/node-signer.ts'
+
+const clock: Clock = {
+  now: () => Date.now(),
+  sleep: (ms, signal) =>
+    new Promise((resolve) => {
+      if (signal?.aborted) return resolve()
+      const timer = setTimeout(resolve, ms)
+      timer.unref()
+      signal?.addEventListener('abort', () => {
+        clearTimeout(timer)
+        resolve()
+      })
+    }),
+}
+
+/** A request that was answered, for a test to look back on. */
+export interface Exchange {
+  readonly method: string
+  readonly path: string
+  readonly status: number
+  readonly errcode: unknown
+}
+
+/** A whole homeserver, with the `fetch` by which a client reaches it. */
+export interface InProcessHomeserver {
+  readonly name: string
+  readonly homeserver: Homeserver
+  readonly storage: MemoryStorage
+  readonly exchanges: Exchange[]
+  readonly fetch: typeof fetch
+}
+
+/** Whole homeservers in this process, in real time, that reach each other as long as they are in one network. */
+export class InProcessNetwork {
+  readonly #servers = new Map<string, InProcessHomeserver>()
+  /** Every EDU that any server sent. */
+  readonly edus: { readonly from: string; readonly to: string; readonly edu: Edu }[] = []
+
+  async start(name: string): Promise<InProcessHomeserver> {
+    const storage = new MemoryStorage()
+    const homeserver = await createHomeserver({
+      storage,
+      blobs: new MemoryBlobStore(),
+      clock,
+      random: { bytes: (length) => Uint8Array.from(randomBytes(length)) },
+      signer: nodeSigner(name),
+      verifier: nodeVerifier(),
+      transport: this.#transport(name),
+      logger: { log: () => undefined },
+      passwordHasher: { hash: async (password) => sha256(password), verify: async (password, phc) => sha256(password) === phc },
+      settings: { incarnation: 1, openRegistration: true, rateLimits: false, maxUploadBytes: 1 << 20 },
+    })
+    const exchanges: Exchange[] = []
+    const started = { name, homeserver, storage, exchanges, fetch: fetchOf(homeserver, exchanges) }
+    this.#servers.set(name, started)
+    return started
+  }
+
+  async stop(): Promise<void> {
+    await Promise.all([...this.#servers.values()].map(({ homeserver }) => homeserver.stop()))
+  }
+
+  #transport(from: string): FederationTransport {
+    return {
+      request: async (to, { method, uri, headers, body }) => {
+        const target = this.#servers.get(to)
+        if (!target) throw new Error(`${to} cannot be reached`)
+        if (body && uri.includes('/v1/send/')) for (const edu of edusOf(body)) this.edus.push({ from, to, edu })
+        const request = new Request(`http://${to}${uri}`, { method, headers, ...(body ? { body } : {}) })
+        const response = await target.homeserver.handleFederation(request, { trusted: false, address: from, uri })
+        const answer = new Uint8Array(await response.arrayBuffer())
+        return { status: response.status, headers: Object.fromEntries(response.headers), body: answer }
+      },
+      onReachable: () => () => undefined,
+      route: () => 'direct',
+    }
+  }
+}
+
+function fetchOf(homeserver: Homeserver, exchanges: Exchange[]): typeof fetch {
+  return async (input, init) => {
+    const request = new Request(input, { ...init, ...(init?.body ? { duplex: 'half' } : {}) })
+    const response = await homeserver.handleClient(request, { trusted: true, address: 'page' })
+    const failed: JsonObject = response.ok ? {} : await response.clone().json()
+    exchanges.push({ method: request.method, path: new URL(request.url).pathname, status: response.status, errcode: failed.errcode })
+    return response
+  }
+}
+
+function edusOf(body: Uint8Array): Edu[] {
+  const { edus = [] }: { edus?: Edu[] } = JSON.parse(new TextDecoder().decode(body))
+  return edus
+}
+
+function sha256(text: string): string {
+  return createHash('sha256').update(text).digest('hex')
+}
