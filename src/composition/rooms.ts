@@ -21,7 +21,7 @@ export function composeRooms(ports: HomeserverPorts & { readonly stream: Stream;
   const { storage, stream, clock, random, logger, remotes } = ports
   const { serverName } = ports.signer
   const { verifier, signEvent, rooms: remote } = remotes
-  const store = new RoomStore(storage)
+  const store = new RoomStore(storage, stream.current)
   const queue = new RoomQueue(store, new RoomCommitter({ stream, store, clock, serverName }))
   const sender = new RoomSender({ queue, store, clock, random, signEvent })
   const gapFiller = new GapFiller({ store, remote, verifier, logger })

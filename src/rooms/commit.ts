@@ -45,7 +45,8 @@ export class RoomCommitter {
   async commit(draft: RoomDraft): Promise<void> {
     if (draft.added.length === 0 && draft.writes.length === 0) return
     const { stream, store } = this.#deps
-    const known = await store.events(draft.added.map(({ event }) => event.eventId))
+    // What was made here just now is nowhere yet: only events of others may have been kept as outliers before.
+    const known = await store.events(draft.added.flatMap(({ event, isOwn }) => (isOwn ? [] : event.eventId)))
     const redactions = await appliedRedactions(draft, store, this.#deps.serverName)
     const changes = await this.#membershipChanges(draft)
     const nodes = newNodes(draft, store)
@@ -183,7 +184,9 @@ function eventWrites({ position, stored, event }: EventRecord, previous: EventRe
     put(events, position, stored),
     put(eventPositions, event.eventId, position),
     ...(placed ? [put(timeline, [event.roomId, event.depth, position], event.eventId)] : []),
-    ...(transaction ? [put(transactions, transactionKey(event.roomId, transaction), event.eventId)] : []),
+    ...(transaction
+      ? [put(transactions, transactionKey(event.roomId, transaction), { eventId: event.eventId, ts: stored.receivedTs })]
+      : []),
     ...(placed && stored.status === 'accepted' ? relationWrites(event, position) : []),
   ]
 }

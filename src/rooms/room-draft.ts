@@ -24,6 +24,8 @@ export interface DraftEvent {
   readonly reason?: string
   readonly distributedBy?: NonNullable<StoredEvent['distributedBy']>
   readonly transaction?: NonNullable<StoredEvent['transaction']>
+  /** Made here just now. */
+  readonly isOwn?: boolean
 }
 
 /** How an event is to be placed. */
@@ -38,6 +40,8 @@ export interface Placement {
   /** Why it must not be shown though the rules allow it. */
   readonly softFailure?: string
   readonly transaction?: NonNullable<StoredEvent['transaction']>
+  /** Made here just now: it cannot be known already. */
+  readonly isOwn?: boolean
 }
 
 const createKey = stateKeyOf('m.room.create', '')
@@ -167,7 +171,7 @@ export class RoomDraft {
     const { status, reason } = await this.#decide(event, stateBefore, placement)
     const changesState = event.stateKey !== undefined && status !== 'rejected'
     const stateAfter = changesState ? stateBefore.set(stateKeyOf(event.type, event.stateKey ?? ''), event.eventId) : stateBefore
-    const { live, transaction, distributedBy } = placement
+    const { live, transaction, distributedBy, isOwn } = placement
     const isNew = live && status === 'accepted'
     const roomBefore = this.#state
     // An accepted event that is known already comes after this one, which thus is no head any more.
@@ -186,6 +190,7 @@ export class RoomDraft {
       ...(reason === undefined ? {} : { reason }),
       ...(transaction ? { transaction } : {}),
       ...(distributedBy ? { distributedBy } : {}),
+      ...(isOwn ? { isOwn } : {}),
     }
     this.#add(placed)
     return placed

@@ -19,10 +19,11 @@ import {
   type StoredRoom,
   stateNodes,
   timeline,
-  transactionKey,
-  transactions,
 } from '../storage/tables/rooms.ts'
+import type { Position } from '../streams/stream.ts'
 import { eventView } from './event-view.ts'
+import { LogTail } from './log-tail.ts'
+import { SentTransactions } from './sent-transactions.ts'
 
 /** An event with where and how it is kept. */
 export interface EventRecord {
@@ -67,11 +68,16 @@ export class RoomStore implements RoomMembers {
   readonly #records = new Lru<EventId, EventRecord>(20_000)
   readonly #tries = new Lru<NodeHash, StateTrie>(200)
   readonly #memberships = new Map<UserId, Promise<Map<RoomId, StoredMembership>>>()
+  readonly #sent: SentTransactions
+  readonly #tail: LogTail<EventRecord>
   readonly #storedNodes = new Lru<NodeHash, true>(200_000)
   readonly #listeners = new Set<(change: Publication) => void>()
 
-  constructor(storage: Storage) {
+  /** @param from a position after which nothing has been committed: from there on the log is kept in memory. */
+  constructor(storage: Storage, from: Position = Number.POSITIVE_INFINITY) {
     this.#storage = storage
+    this.#sent = new SentTransactions(storage)
+    this.#tail = new LogTail(from)
   }
 
   /** The room, or `undefined` if this server never was in it. */
@@ -138,6 +144,8 @@ export class RoomStore implements RoomMembers {
 
   /** Events of all rooms in (after, upTo], oldest first, at most `limit`: the log that readers follow. */
   async log(after: number, upTo: number, limit: number): Promise<EventRecord[]> {
+    const recent = this.#tail.range(after, upTo, limit)
+    if (recent) return recent
     const rows = await this.#storage.read([events], (tx) => tx.range(events, { after, to: upTo, limit }))
     return rows.map(([position, stored]) => this.#record(position, stored))
   }
@@ -177,7 +185,7 @@ export class RoomStore implements RoomMembers {
 
   /** The event a device already sent to the room with this transaction id. */
   async transaction(roomId: RoomId, transaction: SentTransaction): Promise<EventId | undefined> {
-    return this.#storage.read([transactions], (tx) => tx.get(transactions, transactionKey(roomId, transaction)))
+    return this.#sent.find(roomId, transaction)
   }
 
   /** Accepted redactions of an event that was not there when they came. */
@@ -229,7 +237,12 @@ export class RoomStore implements RoomMembers {
       this.#tries.set(change.room.state.root, change.room.state)
     }
     for (const hash of change.nodes ?? []) this.#storedNodes.set(hash, true)
-    for (const record of change.records ?? []) this.#records.set(record.event.eventId, record)
+    for (const record of change.records ?? []) {
+      const { eventId } = record.event
+      this.#tail.add(record, this.#records.get(eventId)?.position)
+      this.#records.set(eventId, record)
+      if (record.stored.transaction) this.#sent.add(record.stored.roomId, record.stored.transaction, eventId)
+    }
     for (const [userId, roomId, membership] of change.memberships ?? []) {
       // A load under way may have read from before the commit: it is chained, not raced.
       const loading = this.#memberships.get(userId)

@@ -58,6 +58,7 @@ export class RoomSender {
     const { transaction } = request
     const placed = await draft.place(event, {
       live: true,
+      isOwn: true,
       ...(transaction ? { transaction: { ...transaction, userId: request.sender } } : {}),
     })
     if (placed.status !== 'accepted') throw forbidden(placed.reason ?? 'The room does not allow it')

@@ -83,8 +83,8 @@ export const rooms = table<RoomId, StoredRoom>('rooms')
 export const stateNodes = table<NodeHash, StateNode>('state_nodes')
 /** [local user id, room id] → membership. */
 export const memberships = table<readonly [UserId, RoomId], StoredMembership>('memberships')
-/** {@link transactionKey} → event id. */
-export const transactions = table<readonly [UserId, string, string], EventId>('transactions')
+/** {@link transactionKey} → the event it became, and when (ms). */
+export const transactions = table<readonly [UserId, string, string], { readonly eventId: EventId; readonly ts: number }>('transactions')
 /** Room alias → room. */
 export const aliases = table<string, { readonly roomId: RoomId; readonly creator: UserId }>('aliases')
 /** Room id → shown in the public directory. */
