@@ -53,6 +53,7 @@ export class DestinationQueue {
   #ephemeralCount = 0
   /** Nothing is under way, and nothing in the log up to where it was read is for this server. */
   #caughtUp = false
+  #greeting = false
   #running: Promise<void> | undefined
   #again = false
   #pause = new AbortController()
@@ -63,7 +64,8 @@ export class DestinationQueue {
     this.#deps = deps
     this.#position = stored.position
     this.#failures = stored.failures
-    this.#retryAt = stored.retryAt
+    // Whatever kept the server away may be over after a restart: it is tried at once.
+    this.#retryAt = 0
     this.#resumed = stored.transactionId === undefined ? undefined : rangeOf(stored.transactionId)
     this.#resumedId = stored.transactionId
   }
@@ -75,6 +77,7 @@ export class DestinationQueue {
 
   /** What waits, counted up to `most`. */
   async queued(most: number): Promise<number> {
+    if (this.#caughtUp && this.#running === undefined && this.#ephemeral.size === 0) return 0
     const { log, storage } = this.#deps
     const { records } = this.#caughtUp
       ? { records: [] }
@@ -89,6 +92,15 @@ export class DestinationQueue {
       this.#position = Math.max(this.#position, from - 1)
       this.#caughtUp = false
     }
+    this.#start()
+  }
+
+  /**
+   * Sends something, an empty transaction if there is nothing else, once: a server that could not reach us while we were away
+   * takes it as a sign that it can again.
+   */
+  greet(): void {
+    this.#greeting = true
     this.#start()
   }
 
@@ -233,7 +245,9 @@ export class DestinationQueue {
     const edus = { ...this.#eduRange(resumed?.newestEdu), limit: mostEdus }
     const stored = await storage.read([outgoingEdus], (tx) => tx.range(outgoingEdus, edus))
     const ephemeral = this.#ephemeral.take(mostEdus - stored.length, clock.now())
-    if (records.length + stored.length + ephemeral.length === 0) {
+    const isGreeting = this.#greeting
+    this.#greeting = false
+    if (records.length + stored.length + ephemeral.length === 0 && !isGreeting) {
       this.#position = Math.max(this.#position, upTo)
       this.#resumed = undefined
       this.#caughtUp = this.#position === log.scanned

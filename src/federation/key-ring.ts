@@ -33,7 +33,7 @@ const fetchTimeoutMs = 10_000
 const fetchesAtOnce = 64
 /** How long a server is left alone after its keys were fetched, and at first after that failed. */
 const pauseMs = 2_000
-const longestPauseMs = 600_000
+const longestPauseMs = 60_000
 const notaryAnswer = v.looseObject({ server_keys: listOf(anyObject, 100) })
 
 /**
@@ -57,6 +57,8 @@ export class KeyRing {
   readonly #fetches = new Map<ServerName, Promise<boolean>>()
   readonly #attempts = new Lru<ServerName, { readonly failures: number; readonly notBefore: number }>(10_000)
   readonly #slots = new Slots(fetchesAtOnce)
+  /** A key out of a name takes big numbers to read: once for a name is enough. */
+  readonly #labelKeys = new Lru<ServerName, { readonly key: PublicKey | undefined }>(20_000)
 
   constructor(deps: {
     readonly storage: Storage
@@ -129,7 +131,7 @@ export class KeyRing {
     if (server === signer.serverName && keyId === signer.keyId) return signer.publicKey
     const stored = await this.#store.key(server, keyId)
     if (stored) return !enforceValidity || at <= lastValid(stored) ? decodeBase64(stored.key) : undefined
-    return labelKeyOf(server)
+    return this.#labelKey(server)
   }
 
   async #fetch(server: ServerName): Promise<boolean> {
@@ -189,7 +191,7 @@ export class KeyRing {
   /** Signed by a key of its own; a self-certifying server's document by the key of its label. */
   async #isSelfSigned(keys: ServerKeys): Promise<boolean> {
     const own = selfSignatures(keys)
-    const labelKey = labelKeyOf(keys.serverName)
+    const labelKey = this.#labelKey(keys.serverName)
     const message = signingBytes(keys.document)
     const byLabel = labelKey
       ? signaturesOf(keys.document, keys.serverName).map(({ signature }) => ({ message, signature, publicKey: labelKey }))
@@ -198,13 +200,17 @@ export class KeyRing {
     const isSigned = own.length > 0 && verdicts.slice(0, own.length).every(Boolean)
     return isSigned && (labelKey === undefined || verdicts.slice(own.length).some(Boolean))
   }
+
+  #labelKey(server: ServerName): PublicKey | undefined {
+    const known = this.#labelKeys.get(server)
+    if (known) return known.key
+    const label = labelOf(server)
+    const key = label === undefined ? undefined : publicKeyOfLabel(label)
+    this.#labelKeys.set(server, { key })
+    return key
+  }
 }
 
 function lastValid({ validUntilTs, expiredTs }: StoredServerKey): number {
   return expiredTs ?? validUntilTs
-}
-
-function labelKeyOf(server: ServerName): PublicKey | undefined {
-  const label = labelOf(server)
-  return label === undefined ? undefined : publicKeyOfLabel(label)
 }

@@ -25,6 +25,8 @@ const mostCounted = 1_000
 export class FederationSender {
   readonly #deps: QueueDeps & { readonly transport: FederationTransport }
   readonly #queues = new Map<ServerName, DestinationQueue>()
+  /** Destinations with a row in storage: a crash does not make us forget them. */
+  readonly #known = new Set<ServerName>()
   #unsubscribe: (() => void)[] = []
   #following: Promise<void> | undefined
   #behind = false
@@ -38,12 +40,19 @@ export class FederationSender {
   async start(): Promise<void> {
     const { storage, log, stream, transport } = this.#deps
     await log.open()
-    for (const [server, stored] of await storage.read([destinations], (tx) => tx.range(destinations, {}))) this.#add(server, stored)
+    for (const [server, stored] of await storage.read([destinations], (tx) => tx.range(destinations, {}))) {
+      this.#known.add(server)
+      this.#add(server, stored)
+    }
     for (const server of await this.#serversWithEdus()) this.#queue(server)
     this.#unsubscribe = [stream.onAdvance(() => this.#follow()), transport.onReachable((server) => this.#queues.get(server)?.reachable())]
     this.#follow()
     await this.#following
-    for (const queue of this.#queues.values()) queue.wake()
+    for (const queue of this.#queues.values()) {
+      // Who is reached through others' relays learns from those that we are back; ordinary servers learn it from us alone.
+      if (transport.route(queue.server) === 'https') queue.greet()
+      else queue.wake()
+    }
   }
 
   /** Stops at once, without losing anything: the next start goes on from here. */
@@ -70,7 +79,7 @@ export class FederationSender {
     this.#queues.get(server)?.heard()
   }
 
-  /** All destinations with something waiting or failing. */
+  /** All destinations for which something waits. */
   async queues(): Promise<QueueStatus[]> {
     const statuses = await Promise.all(
       [...this.#queues.values()].map(async (queue) => ({
@@ -80,7 +89,7 @@ export class FederationSender {
         route: this.#deps.transport.route(queue.server),
       })),
     )
-    return statuses.filter(({ queued, retryAt }) => queued > 0 || retryAt > 0)
+    return statuses.filter(({ queued }) => queued > 0)
   }
 
   #follow(): void {
@@ -112,7 +121,7 @@ export class FederationSender {
 
   /** Destinations met for the first time are durable before the log is marked as read: no crash makes us forget them. */
   async #addNew(concerned: ReadonlyMap<ServerName, Position>): Promise<void> {
-    const fresh = [...concerned].filter(([server]) => !this.#queues.has(server))
+    const fresh = [...concerned].filter(([server]) => !this.#known.has(server))
     const rows = fresh.map(([server, position]): [ServerName, StoredDestination] => [
       server,
       { position: position - 1, failures: 0, retryAt: 0 },
@@ -122,7 +131,10 @@ export class FederationSender {
       rows.map(([server, row]) => put(destinations, server, row)),
       'strict',
     )
-    for (const [server, row] of rows) if (!this.#queues.has(server)) this.#add(server, row)
+    for (const [server, row] of rows) {
+      this.#known.add(server)
+      if (!this.#queues.has(server)) this.#add(server, row)
+    }
   }
 
   async #rememberCaughtUp(): Promise<void> {

@@ -207,6 +207,37 @@ describe('a crash', () => {
   })
 })
 
+test('a server that was only told of typing before is not forgotten by a stop before its first event', async () => {
+  const { at, a, room, restarted } = await sharedRoom()
+  await a.sender.start()
+  a.sender.sendEphemeral(['b.example'], { edu_type: 'm.typing', content: {} }, 'typing')
+  await say(a, room, ['unsent'])
+  await at.clock.run(1_000)
+  await a.sender.stop()
+  const b = mailbox(at, 'b.example')
+  const again = await restarted()
+  await again.sender.start()
+  await at.clock.run(1_000)
+  expect(b.messages()).toEqual(['unsent'])
+  await again.sender.stop()
+})
+
+test('an ordinary server that may have given us up hears of us at our next start, though there is nothing to say', async () => {
+  const { at, a, room, restarted } = await sharedRoom()
+  const b = mailbox(at, 'b.example')
+  await a.sender.start()
+  await say(a, room, ['hello'])
+  await at.clock.run(1_000)
+  await a.sender.stop()
+  const again = await restarted()
+  const greeted = b.delivered.length
+  again.transport.route = () => 'https'
+  await again.sender.start()
+  await at.clock.run(10_000)
+  expect(b.delivered.slice(greeted)).toMatchObject([{ pdus: [], edus: [] }])
+  await again.sender.stop()
+})
+
 describe('EDUs', () => {
   const edu = (n: number) => ({ edu_type: 'm.direct_to_device', content: { n } })
 
