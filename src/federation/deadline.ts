@@ -1,7 +1,7 @@
 import type { Clock } from '../ports/clock.ts'
 
 /** Thrown by {@link withDeadline} once the time is over. */
-export class DeadlineExceeded extends Error {
+class DeadlineExceeded extends Error {
   override name = 'DeadlineExceeded'
 }
 
