@@ -15,6 +15,12 @@ export interface DeviceListChanges {
   readonly left: readonly UserId[]
 }
 
+/** Who came to share a room with the user, and who shares none any more. */
+export interface Moves {
+  readonly joined: readonly UserId[]
+  readonly gone: readonly UserId[]
+}
+
 export interface DeviceListSpan {
   readonly userId: UserId
   readonly since: Position
@@ -36,15 +42,14 @@ export class DeviceListTracker {
   }
 
   /** Changes in (since, upTo]: devices changed, and users who came to share a room or no longer share any. */
-  async changes(span: DeviceListSpan): Promise<DeviceListChanges> {
-    const { userId, since, upTo } = span
-    const [announced, moves] = await Promise.all([this.#deps.sources.deviceLists.changedSince(userId, since, upTo), this.moves(span)])
+  async changes(span: Pick<DeviceListSpan, 'userId' | 'since' | 'upTo'>, moves: Moves): Promise<DeviceListChanges> {
+    const announced = await this.#deps.sources.deviceLists.changedSince(span.userId, span.since, span.upTo)
     const changed = new Set([...announced, ...moves.joined])
     return { changed: [...changed], left: moves.gone.filter((other) => !changed.has(other)) }
   }
 
   /** Users who came to share a room with the user, and those who share none any more. */
-  async moves({ userId, since, upTo, memberships, news }: DeviceListSpan): Promise<{ joined: UserId[]; gone: UserId[] }> {
+  async moves({ userId, since, upTo, memberships, news }: DeviceListSpan): Promise<Moves> {
     const joined = new Set<UserId>()
     const left = new Set<UserId>()
     const joinedRooms: RoomId[] = []

@@ -53,7 +53,7 @@ export class JoinedRooms {
       end: isNew || pass.fullState || !news ? room.state : await this.#stateAfter(news.last),
       timeline: timeline.records,
       limited: timeline.limited,
-      after: pass.stateAfter,
+      after: pass.stateAfter !== undefined,
     }
     const hasState = isNew || pass.fullState || news !== undefined
     const summary = hasState ? await this.#summary(pass, room, wish) : undefined
@@ -70,7 +70,7 @@ export class JoinedRooms {
     const { prevBatch } = timeline
     return {
       summary: summary?.json ?? {},
-      [pass.stateAfter ? 'state_after' : 'state']: { events: state },
+      [pass.stateAfter ?? 'state']: { events: state },
       timeline: {
         events: await (timeline.limited ? this.#deps.views.aggregations : this.#deps.views.events).write(timeline.records, audience),
         limited: timeline.limited,

@@ -43,7 +43,7 @@ export class LeftRooms {
     const audience = { viewpoint, deviceId: pass.deviceId, format: pass.filter.format }
     const { prevBatch } = timeline
     return {
-      [pass.stateAfter ? 'state_after' : 'state']: {
+      [pass.stateAfter ?? 'state']: {
         events: end ? await this.#state(pass, { end, timeline, news: left.news }, viewpoint) : [],
       },
       timeline: {
@@ -91,7 +91,7 @@ export class LeftRooms {
       end: await store.stateAfter(left.end),
       timeline: left.timeline.records,
       limited: left.timeline.limited,
-      after: pass.stateAfter,
+      after: pass.stateAfter !== undefined,
     })
     const records = [...(await store.events(entries.values())).values()].filter(({ event }) => pass.filter.state(event))
     return events.writeState(records, { viewpoint, deviceId: pass.deviceId, format: pass.filter.format })

@@ -2,21 +2,19 @@ import type { Clock } from '../ports/clock.ts'
 import { invalidParam } from '../spec/errors.ts'
 import type { RoomId, UserId } from '../spec/event.ts'
 import type { JsonObject } from '../spec/json.ts'
-import type { StoredMembership } from '../storage/tables/rooms.ts'
 import type { Position, Stream } from '../streams/stream.ts'
 import { waitPast } from '../streams/wait.ts'
 import { filterSchema } from '../users/filters.ts'
 import { type DeviceListChanges, DeviceListTracker } from './device-list-changes.ts'
 import { checkFilter, parseFilter } from './event-filter.ts'
-import { JoinedRooms, type RoomSectionDeps } from './joined-rooms.ts'
 import { LazyMembers } from './lazy-members.ts'
-import { LeftRooms, strippedStateFor } from './other-rooms.ts'
 import { RoomLog } from './room-log.ts'
+import { hasLeft, RoomSections } from './room-sections.ts'
 import type { RoomViews } from './room-views.ts'
 import { SharedRooms } from './shared-rooms.ts'
 import type { PresenceState, SyncSources } from './sources.ts'
 import { compileSyncFilter, type SyncFilter } from './sync-filter.ts'
-import type { SyncPass } from './sync-request.ts'
+import type { StateAfterField, SyncPass } from './sync-request.ts'
 import { type RoomNews, readNews } from './timeline.ts'
 import type { SyncToken, Tokens } from './token.ts'
 import { UnreadCounts } from './unread.ts'
@@ -29,7 +27,7 @@ export interface SyncRequest {
   /** A filter's id, or its JSON. */
   readonly filter?: string
   readonly fullState: boolean
-  readonly stateAfter: boolean
+  readonly stateAfter: StateAfterField | undefined
   readonly timeoutMs: number
   readonly setPresence?: PresenceState
   readonly signal: AbortSignal
@@ -44,9 +42,10 @@ export interface SyncDeps {
 }
 
 /** A request with its token and its filter read, and the span it is asked about. */
-type PassRequest = Omit<SyncRequest, 'since' | 'filter'> & Pick<SyncPass, 'since' | 'upTo' | 'filter'>
+type PassRequest = Omit<SyncRequest, 'since' | 'filter'> &
+  Pick<SyncPass, 'since' | 'upTo' | 'filter' | 'memberships'> & { readonly token: SyncToken | undefined }
 
-type Memberships = ReadonlyMap<RoomId, StoredMembership>
+type Memberships = SyncPass['memberships']
 
 /** What a pass over the news found, and the token that goes on from it. */
 interface Outcome {
@@ -65,8 +64,7 @@ export class Sync {
   readonly #log: RoomLog
   readonly #lazyMembers = new LazyMembers()
   readonly #deviceLists: DeviceListTracker
-  readonly #joined: JoinedRooms
-  readonly #left: LeftRooms
+  readonly #rooms: RoomSections
 
   constructor(deps: SyncDeps) {
     this.#deps = deps
@@ -74,9 +72,7 @@ export class Sync {
     const { store, members, relations } = views
     this.#log = new RoomLog(store, deps.stream.current)
     const unread = new UnreadCounts({ store, log: this.#log, members, relations, sources })
-    const sections: RoomSectionDeps = { views, unread, tokens, sources }
-    this.#joined = new JoinedRooms(sections)
-    this.#left = new LeftRooms(sections)
+    this.#rooms = new RoomSections({ views, unread, tokens, sources })
     this.#deviceLists = new DeviceListTracker({ store, members, sources })
   }
 
@@ -95,7 +91,7 @@ export class Sync {
     const deadline = clock.now() + Math.min(request.timeoutMs, longestWaitMs)
     for (let since = token?.position; ; ) {
       const at = await this.#now(userId)
-      const outcome = await this.#pass({ ...request, token, since, ...at, filter })
+      const outcome = await this.#pass({ ...request, ...at, token, since, filter })
       const remainingMs = deadline - clock.now()
       if (!outcome.isEmpty || since === undefined || request.fullState || remainingMs <= 0 || request.signal.aborted)
         return outcome.response
@@ -110,8 +106,8 @@ export class Sync {
     const upTo = this.#deps.tokens.parseSync(to).position
     if (since > upTo) throw invalidParam('from comes after to')
     const memberships = await this.#deps.views.store.memberships(userId)
-    const news = await this.#news(memberships, since, { upTo, filter: compileSyncFilter({}) })
-    return this.#deviceLists.changes({ userId, since, upTo, memberships, news })
+    const news = await this.#news({ memberships, since, upTo, filter: compileSyncFilter({}) })
+    return this.#deviceLists.changes({ userId, since, upTo }, await this.#deviceLists.moves({ userId, since, upTo, memberships, news }))
   }
 
   async #filter(userId: UserId, filter: string | undefined): Promise<SyncFilter> {
@@ -134,23 +130,22 @@ export class Sync {
     }
   }
 
-  async #pass(request: PassRequest & { readonly token: SyncToken | undefined; readonly memberships: Memberships }): Promise<Outcome> {
+  async #pass(request: PassRequest): Promise<Outcome> {
     const { sources, tokens } = this.#deps
-    const { userId, deviceId, since, upTo, memberships, token } = request
+    const { userId, deviceId, since, upTo, token } = request
     const pass = await this.#open(request)
-    const news = since === undefined ? new Map<RoomId, RoomNews>() : await this.#news(memberships, since, pass)
+    const moves = since === undefined ? undefined : await this.#deviceLists.moves({ ...pass, since })
     const [rooms, presence, toDevice, deviceLists, counts, fallbackTypes] = await Promise.all([
-      this.#rooms(pass, memberships, news),
-      this.#presence(pass, memberships, news),
+      this.#rooms.write(pass),
+      this.#presence(pass, moves?.joined ?? []),
       sources.toDevice.pending(userId, deviceId, { since: token?.toDevice ?? token?.position ?? 0, upTo, limit: toDeviceLimit }),
-      since === undefined ? undefined : this.#deviceLists.changes({ userId, since, upTo, memberships, news }),
+      since === undefined || !moves ? undefined : this.#deviceLists.changes({ userId, since, upTo }, moves),
       sources.oneTimeKeys.counts(userId, deviceId),
       sources.oneTimeKeys.unusedFallbackTypes(userId, deviceId),
     ])
     const accountData = (pass.accountData.get('') ?? [])
       .map(({ type, content }) => ({ type, content }))
       .filter((event) => pass.filter.accountData(event))
-    const nextBatch = tokens.sync({ position: upTo, ...(toDevice.through < upTo ? { toDevice: toDevice.through } : {}) })
     const content = {
       ...(Object.keys(rooms).length > 0 ? { rooms } : {}),
       ...(presence.length > 0 ? { presence: { events: presence } } : {}),
@@ -162,7 +157,7 @@ export class Sync {
     return {
       isEmpty: Object.keys(content).length === 0 && !keysChanged,
       response: {
-        next_batch: nextBatch,
+        next_batch: tokens.sync({ position: upTo, ...(toDevice.through < upTo ? { toDevice: toDevice.through } : {}) }),
         ...content,
         device_one_time_keys_count: counts,
         device_unused_fallback_key_types: fallbackTypes,
@@ -172,22 +167,19 @@ export class Sync {
 
   async #open(request: PassRequest): Promise<SyncPass> {
     const { accountData, receipts, typing } = this.#deps.sources
-    const { userId, deviceId, since, upTo, filter, fullState, stateAfter } = request
-    const [changes, ignored, moved] = await Promise.all([
+    const { userId, deviceId, since, upTo, token } = request
+    const [changes, ignored, moved, news] = await Promise.all([
       since === undefined ? accountData.all(userId) : accountData.changedSince(userId, since, upTo),
       accountData.ignoredUsers(userId),
       since === undefined ? [] : receipts.changedSince(since, upTo),
+      since === undefined ? new Map<RoomId, RoomNews>() : this.#news({ ...request, since }),
     ])
     return {
-      userId,
-      deviceId,
-      since,
-      upTo,
-      filter,
-      fullState,
-      stateAfter,
+      ...request,
       ignored,
-      deviceMembers: this.#lazyMembers.of({ userId, deviceId }, since),
+      news,
+      // What the client has is what it had when it asked, however long this has waited since.
+      deviceMembers: this.#lazyMembers.of({ userId, deviceId }, token?.position),
       accountData: Map.groupBy(changes, ({ roomId }) => roomId),
       receipts: Map.groupBy(
         moved.filter(({ type, userId: reader }) => type !== 'm.read.private' || reader === userId),
@@ -197,11 +189,13 @@ export class Sync {
     }
   }
 
-  #news(
-    memberships: Memberships,
-    since: Position,
-    { upTo, filter }: { readonly upTo: Position; readonly filter: SyncFilter },
-  ): Promise<Map<RoomId, RoomNews>> {
+  #news(span: {
+    readonly memberships: Memberships
+    readonly since: Position
+    readonly upTo: Position
+    readonly filter: SyncFilter
+  }): Promise<Map<RoomId, RoomNews>> {
+    const { memberships, since, upTo, filter } = span
     const wanted = (roomId: RoomId) => {
       const known = memberships.get(roomId)
       return known !== undefined && (known.membership === 'join' || (hasLeft(known) && known.position > since))
@@ -209,63 +203,21 @@ export class Sync {
     return readNews(this.#log, { since, upTo, wanted }, { passes: filter.timeline, limit: filter.timelineLimit })
   }
 
-  async #rooms(pass: SyncPass, memberships: Memberships, news: ReadonlyMap<RoomId, RoomNews>): Promise<JsonObject> {
-    const sections = { join: new Map<RoomId, JsonObject>(), leave: new Map(), invite: new Map(), knock: new Map() }
-    await Promise.all(
-      Array.from(memberships, async ([roomId, membership]) => {
-        if (!pass.filter.room(roomId) || !this.#concerns(pass, roomId, { membership, news })) return
-        if (membership.membership === 'join') {
-          const room = await this.#deps.views.store.room(roomId)
-          const written = room && (await this.#joined.write(pass, { room, membership, news: news.get(roomId) }))
-          if (written) sections.join.set(roomId, written)
-        } else if (hasLeft(membership)) {
-          sections.leave.set(roomId, await this.#left.write(pass, { roomId, membership, news: news.get(roomId) }))
-        } else {
-          const events = await strippedStateFor(this.#deps.views.store, pass.userId, { roomId, membership })
-          if (membership.membership === 'knock') sections.knock.set(roomId, { knock_state: { events } })
-          else if (!pass.ignored.has(membership.sender)) sections.invite.set(roomId, { invite_state: { events } })
-        }
-      }),
-    )
-    return Object.fromEntries(
-      Object.entries(sections)
-        .filter(([, rooms]) => rooms.size > 0)
-        .map(([name, rooms]) => [name, Object.fromEntries(rooms)]),
-    )
-  }
-
-  /** Whether a room may have anything to say: looked at for every room of the user, so it must be cheap. */
-  #concerns(
-    pass: SyncPass,
-    roomId: RoomId,
-    { membership, news }: { readonly membership: StoredMembership; readonly news: ReadonlyMap<RoomId, RoomNews> },
-  ): boolean {
-    const { since } = pass
-    if (since === undefined) return !hasLeft(membership) || (pass.filter.includeLeave && !membership.forgotten)
-    if (membership.position > since) return true
-    if (membership.membership !== 'join') return false
-    return pass.fullState || news.has(roomId) || pass.typing.has(roomId) || pass.receipts.has(roomId) || pass.accountData.has(roomId)
-  }
-
-  async #presence(pass: SyncPass, memberships: Memberships, news: ReadonlyMap<RoomId, RoomNews>): Promise<JsonObject[]> {
+  /** Presence that changed, of who shares a room with the user, and of who has just come to. */
+  async #presence(pass: SyncPass, joined: readonly UserId[]): Promise<JsonObject[]> {
     const { presence } = this.#deps.sources
-    const { userId, since, upTo } = pass
-    const moves = since === undefined ? undefined : await this.#deviceLists.moves({ userId, since, upTo, memberships, news })
+    const { userId, since, upTo, memberships } = pass
     const changed = new Set(presence.changedSince(since ?? 0, upTo))
     const isOwn = changed.delete(userId)
     const joinedRooms = [...memberships].filter(([, { membership }]) => membership === 'join').map(([roomId]) => roomId)
     const sharing = changed.size === 0 ? [] : await (await SharedRooms.of(this.#deps.views.store, joinedRooms)).among(changed)
-    const users = new Set([...(isOwn ? [userId] : []), ...sharing, ...(moves?.joined ?? [])])
+    const users = new Set([...(isOwn ? [userId] : []), ...sharing, ...joined])
     return [...users]
       .filter((other) => !pass.ignored.has(other))
       .map((other) => presence.event(other))
       .filter((event) => event !== undefined)
       .filter((event) => pass.filter.presence({ type: 'm.presence', sender: String(event.sender), content: {} }))
   }
-}
-
-function hasLeft({ membership }: StoredMembership): boolean {
-  return membership === 'leave' || membership === 'ban'
 }
 
 function deviceListsJson(changes: DeviceListChanges | undefined): JsonObject {

@@ -31,6 +31,8 @@ export interface TimelineWish {
 }
 
 const pageSize = 50
+/** Read beside what is wanted, since some of it may not be visible. */
+const spare = 5
 /** How many events are read in search of visible ones that pass the filter. */
 const searchLimit = 1000
 
@@ -82,12 +84,13 @@ export async function recentTimeline(
   let point = wish.from
   let ended = false
   for (let read = 0; records.length <= wish.limit && !ended && read < searchLimit; read += pageSize) {
-    const page = await store.timeline(viewpoint.roomId, { direction: 'backwards', limit: pageSize, ...(point ? { from: point } : {}) })
+    const limit = Math.min(pageSize, wish.limit + spare)
+    const page = await store.timeline(viewpoint.roomId, { direction: 'backwards', limit, ...(point ? { from: point } : {}) })
     const wanted = page.filter(({ event, position }) => position <= wish.upTo && wish.passes(event))
     records.push(...(await viewpoint.visible(wanted)))
     const oldest = page.at(-1)
     if (oldest) point = pointOf(oldest)
-    ended = page.length < pageSize
+    ended = page.length < limit
   }
   const shown = records.slice(0, wish.limit).reverse()
   const limited = !ended || records.length > wish.limit

@@ -1,6 +1,7 @@
 import * as v from 'valibot'
 import { type Endpoint, forUser } from '../../http/endpoint.ts'
 import type { Sync } from '../../sync/sync.ts'
+import type { StateAfterField } from '../../sync/sync-request.ts'
 import { booleanText, filterText, numberText, tokenText } from './room-fields.ts'
 
 const syncQuery = v.object({
@@ -10,6 +11,8 @@ const syncQuery = v.object({
   set_presence: v.optional(v.picklist(['offline', 'online', 'unavailable'])),
   timeout: v.optional(numberText),
   use_state_after: v.optional(booleanText),
+  // The name before v1.16: matrix-js-sdk still asks by it.
+  'org.matrix.msc4222.use_state_after': v.optional(booleanText),
 })
 
 /** `GET /sync`. */
@@ -27,10 +30,15 @@ export function syncEndpoints({ sync }: { readonly sync: Sync }): Endpoint[] {
           ...(query.filter === undefined ? {} : { filter: query.filter }),
           ...(query.set_presence === undefined ? {} : { setPresence: query.set_presence }),
           fullState: query.full_state === 'true',
-          stateAfter: query.use_state_after === 'true',
+          stateAfter: stateAfterField(query),
           timeoutMs: Number(query.timeout ?? 0),
           signal,
         }),
     }),
   ]
+}
+
+function stateAfterField(query: v.InferOutput<typeof syncQuery>): StateAfterField | undefined {
+  if (query.use_state_after === 'true') return 'state_after'
+  return query['org.matrix.msc4222.use_state_after'] === 'true' ? 'org.matrix.msc4222.state_after' : undefined
 }
