@@ -1,3 +1,4 @@
+import { joinBytes } from './join-bytes.ts'
 import { encodeFrame, type Frame, FrameDecoder, type FrameKind, ProtocolError } from './wire-frame.ts'
 
 /** One stream of bytes in both directions, reliable and in order. A libp2p stream is one. */
@@ -54,6 +55,19 @@ export class FrameChannel {
     if (frame?.kind === 'body') this.#grant(frame.payload.byteLength + frameCost)
     else if (frame !== undefined) this.#waitingHeads--
     return frame
+  }
+
+  /** Sends a head, a body that is there whole, and the end: at once if the body is small. */
+  async writeMessage(head: Uint8Array, body: Uint8Array = new Uint8Array()): Promise<void> {
+    if (body.byteLength > chunkBytes || body.byteLength + frameCost > this.#sendable) {
+      await this.write('head', head)
+      await this.writeBody(body)
+      return this.write('end')
+    }
+    if (this.#end?.reason !== undefined) throw this.#end.reason
+    const frames = [encodeFrame('head', head), ...(body.byteLength === 0 ? [] : [encodeFrame('body', body)]), encodeFrame('end')]
+    if (body.byteLength > 0) this.#sendable -= body.byteLength + frameCost
+    if (!this.#stream.send(joinBytes(frames))) await this.#stream.onDrain()
   }
 
   /** Sends one frame that is no body. */

@@ -3,8 +3,9 @@ import { limitExceeded, type MatrixError, tooLarge } from '../spec/errors.ts'
 import type { ServerName } from '../spec/event.ts'
 import type { ByteBudget } from './byte-budget.ts'
 import type { FrameChannel } from './frame-channel.ts'
+import { joinBytes } from './join-bytes.ts'
 import { ProtocolError } from './wire-frame.ts'
-import { decodeRequestHead, decodeResponseHead, encodeHead, type RequestHead } from './wire-head.ts'
+import { decodeRequestHead, decodeResponseHead, encodeHead } from './wire-head.ts'
 import { wireError } from './wire-response.ts'
 
 type Bytes = Uint8Array<ArrayBuffer>
@@ -50,7 +51,7 @@ export async function exchange(channel: FrameChannel, { to, request, signal }: E
   idle.promise.catch(() => undefined).then(() => signal.removeEventListener('abort', giveUp))
   try {
     signal.throwIfAborted()
-    const sent = sendRequest(channel, { to, method, uri, headers }, body)
+    const sent = channel.writeMessage(encodeHead({ to, method, uri, headers }), body)
     // A response may come before the request is through, when it is refused; the reads below then speak.
     sent.catch(() => undefined)
     const head = decodeResponseHead((await expectHead(channel)).payload)
@@ -60,12 +61,6 @@ export async function exchange(channel: FrameChannel, { to, request, signal }: E
     fail(error)
     throw error
   }
-}
-
-async function sendRequest(channel: FrameChannel, head: RequestHead, body: Uint8Array | undefined): Promise<void> {
-  await channel.write('head', encodeHead(head))
-  if (body !== undefined) await channel.writeBody(body)
-  await channel.write('end')
 }
 
 async function expectHead(channel: FrameChannel): Promise<{ payload: Bytes }> {
@@ -96,7 +91,7 @@ async function readBody(channel: FrameChannel, listener: BodyListener): Promise<
     const piece = await nextPiece(channel)
     if (piece === undefined) {
       listener.end()
-      return joined(pieces)
+      return joinBytes(pieces)
     }
     pieces.push(piece)
     length += piece.byteLength
@@ -115,18 +110,6 @@ async function readBody(channel: FrameChannel, listener: BodyListener): Promise<
     },
     cancel: () => listener.fail(new Error('The body is not wanted')),
   })
-}
-
-function joined(pieces: readonly Bytes[]): Bytes {
-  const [only] = pieces
-  if (pieces.length === 1 && only !== undefined) return only
-  const bytes = new Uint8Array(pieces.reduce((sum, piece) => sum + piece.byteLength, 0))
-  let at = 0
-  for (const piece of pieces) {
-    bytes.set(piece, at)
-    at += piece.byteLength
-  }
-  return bytes
 }
 
 /** Answers the requests of one stream. */
@@ -188,7 +171,7 @@ class Gathering {
   }
 
   get body(): Bytes | undefined {
-    return this.#pieces.length === 0 ? undefined : joined(this.#pieces)
+    return this.#pieces.length === 0 ? undefined : joinBytes(this.#pieces)
   }
 
   release(): void {
@@ -202,13 +185,13 @@ async function answer(channel: FrameChannel, handle: () => Promise<WireResponse>
     response = await handle()
   } catch (error) {
     const unreachable = error instanceof Unreachable ? error.message.slice(0, 1000) : 'The request failed'
-    await channel.write('head', encodeHead({ unreachable }))
-    return channel.write('end')
+    return channel.writeMessage(encodeHead({ unreachable }))
   }
   const { status, headers, body } = response
-  await channel.write('head', encodeHead({ status, headers }))
-  if (body instanceof Uint8Array) await channel.writeBody(body)
-  else await sendStream(channel, body)
+  const head = encodeHead({ status, headers })
+  if (body instanceof Uint8Array) return channel.writeMessage(head, body)
+  await channel.write('head', head)
+  await sendStream(channel, body)
   await channel.write('end')
 }
 
