@@ -156,14 +156,17 @@ describe('exchanges', () => {
 
   test('share the memory for their bodies, and give it back', async () => {
     const hold = Promise.withResolvers<void>()
+    const started = Promise.withResolvers<void>()
     const budget = new ByteBudget(100_000)
-    const { pool } = connect({
-      ...echo,
-      budget,
-      handle: (to, request, signal) => hold.promise.then(() => echo.handle(to, request, signal)),
-    })
+    const handle: ExchangeServer['handle'] = async (to, request, signal) => {
+      started.resolve()
+      await hold.promise
+      return echo.handle(to, request, signal)
+    }
+    const { pool } = connect({ ...echo, budget, handle })
     const put = { ...get, method: 'PUT', body: new Uint8Array(60_000) }
     const first = pool.request({ to: 'a.example', request: put, signal: never })
+    await started.promise
     const second = await pool.request({ to: 'a.example', request: put, signal: never })
     expect(second.status).toBe(429)
     hold.resolve()
