@@ -13,13 +13,18 @@ import { pushRulesEndpoints } from '../api/client/push-rules.ts'
 import { pushersEndpoints } from '../api/client/pushers.ts'
 import { readingEndpoints } from '../api/client/reading.ts'
 import { registrationEndpoints } from '../api/client/registration.ts'
+import { reportEndpoints } from '../api/client/reports.ts'
 import { roomCreationEndpoints } from '../api/client/room-creation.ts'
-import { type PublicRoomsRequest, roomDirectoryEndpoints } from '../api/client/room-directory.ts'
+import { roomDirectoryEndpoints } from '../api/client/room-directory.ts'
 import { roomHistoryEndpoints } from '../api/client/room-history.ts'
 import { roomMembershipEndpoints } from '../api/client/room-membership.ts'
+import { roomRelationsEndpoints } from '../api/client/room-relations.ts'
+import { roomSearchEndpoints } from '../api/client/room-search.ts'
 import { roomSendingEndpoints } from '../api/client/room-sending.ts'
 import { roomStateEndpoints } from '../api/client/room-state.ts'
+import { roomUpgradeEndpoints } from '../api/client/room-upgrade.ts'
 import { sharedSecretEndpoints } from '../api/client/shared-secret-registration.ts'
+import { spaceEndpoints } from '../api/client/spaces.ts'
 import { syncEndpoints } from '../api/client/sync.ts'
 import { usersEndpoints } from '../api/client/users.ts'
 import { createRateLimit } from '../http/rate-limit.ts'
@@ -27,9 +32,11 @@ import { createHandler, type Handler } from '../http/router.ts'
 import { RoomCreator } from '../rooms/create.ts'
 import { Directory } from '../rooms/directory.ts'
 import { FindableMembers } from '../rooms/findable-members.ts'
+import { Spaces } from '../rooms/spaces.ts'
+import { RoomUpgrader } from '../rooms/upgrade.ts'
 import { unauthorized } from '../spec/errors.ts'
-import type { UserId } from '../spec/event.ts'
-import type { JsonObject } from '../spec/json.ts'
+import type { RoomId, ServerName, UserId } from '../spec/event.ts'
+import { isObject, type JsonObject } from '../spec/json.ts'
 import { History } from '../sync/history.ts'
 import { RoomViews } from '../sync/room-views.ts'
 import { Sync } from '../sync/sync.ts'
@@ -37,6 +44,9 @@ import { Tokens } from '../sync/token.ts'
 import { UserDirectory } from '../users/user-directory.ts'
 import type { Parts } from './parts.ts'
 import { shownProfile } from './rooms.ts'
+
+/** How many servers are asked for a room that is not known here. */
+const serversAsked = 3
 
 /** The Client-Server API. */
 export function composeClientApi(parts: Parts): Handler {
@@ -55,6 +65,8 @@ export function composeClientApi(parts: Parts): Handler {
     profileOf: (userId: UserId) => shownProfile(parts, userId),
   })
   const views = new RoomViews({ ...parts, ...users, store, members })
+  const history = new History({ ...rooms, views, tokens })
+  const spaces = new Spaces({ store, members, remoteRoom: (roomId, via) => remoteRoom(parts, roomId, via) })
   const sync = new Sync({ ...parts, views, tokens, sources: { ...users, ...keys } })
   const shared = { ...parts, ...users, ...keys, ...rooms, serverName, directory, creator, views, tokens, members: rooms.currentMembers }
   const endpoints = [
@@ -77,15 +89,17 @@ export function composeClientApi(parts: Parts): Handler {
     ...readingEndpoints(shared),
     ...registrationEndpoints(shared),
     ...roomCreationEndpoints(shared),
-    ...roomDirectoryEndpoints({
-      ...shared,
-      remotePublicRooms: (server, request) => remotes.directory.publicRooms(server, publicRoomsBody(request)),
-    }),
-    ...roomHistoryEndpoints({ ...shared, history: new History({ ...rooms, views, tokens }) }),
+    ...reportEndpoints(shared),
+    ...roomDirectoryEndpoints({ ...shared, remotePublicRooms: (server, request) => remotes.directory.publicRooms(server, request) }),
+    ...roomHistoryEndpoints({ ...shared, history }),
     ...roomMembershipEndpoints(shared),
+    ...roomRelationsEndpoints(shared),
+    ...roomSearchEndpoints({ ...shared, history }),
     ...roomSendingEndpoints({ ...shared, relations: views.relations }),
     ...roomStateEndpoints(shared),
+    ...roomUpgradeEndpoints({ upgrader: new RoomUpgrader(shared) }),
     ...sharedSecretEndpoints({ ...shared, sharedSecret: settings.sharedSecret }),
+    ...spaceEndpoints({ ...shared, spaces }),
     ...syncEndpoints({ sync }),
     ...usersEndpoints({
       ...shared,
@@ -106,13 +120,13 @@ function deviceLists({ changed, left }: { readonly changed: readonly UserId[]; r
   return { changed: [...changed], left: [...left] }
 }
 
-function publicRoomsBody({ limit, since, filter }: PublicRoomsRequest): JsonObject {
-  const { generic_search_term: term, room_types: types } = filter ?? {}
-  return {
-    ...(limit === undefined ? {} : { limit }),
-    ...(since === undefined ? {} : { since }),
-    filter: { ...(term === undefined ? {} : { generic_search_term: term }), ...(types === undefined ? {} : { room_types: [...types] }) },
+/** A room as the first of a few servers that answers describes it. */
+async function remoteRoom({ remotes }: Parts, roomId: RoomId, via: readonly ServerName[]): Promise<JsonObject | undefined> {
+  for (const server of via.slice(0, serversAsked)) {
+    const { room } = await remotes.directory.hierarchy(server, roomId, false).catch((): JsonObject => ({}))
+    if (isObject(room)) return room
   }
+  return undefined
 }
 
 async function leaveRooms({ rooms }: Parts, userId: UserId): Promise<void> {

@@ -71,7 +71,7 @@ export class Aggregations {
 }
 
 /** The most recent valid replacement (Client-Server API, "Server-side aggregation of m.replace relationships"). */
-export function latestEdit(original: EventRecord, edits: readonly EventRecord[]): EventRecord | undefined {
+function latestEdit(original: EventRecord, edits: readonly EventRecord[]): EventRecord | undefined {
   if (original.stored.redactedBy !== undefined || relationOf(original.event.content)?.type === 'm.replace') return undefined
   return edits
     .filter((edit) => isValidEdit(original, edit))
