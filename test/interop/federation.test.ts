@@ -1,39 +1,14 @@
-import { mkdtemp, readFile, rm } from 'node:fs/promises'
-import { createServer } from 'node:net'
-import { tmpdir } from 'node:os'
-import { join } from 'node:path'
 import { afterAll, beforeAll, beforeEach, describe, expect, onTestFailed, test } from 'vitest'
-import { keptCertificate } from '../../headless/certificates.ts'
 import { signJson } from '../../src/federation/sign.ts'
 import { encodeBase64 } from '../../src/spec/base64.ts'
 import type { JsonObject } from '../../src/spec/json.ts'
 import { nodeSigner } from '../simulation/node-signer.ts'
 import { at, type Client, eventually } from './matrix-client.ts'
-import { installSynapse, Synapse } from './synapse.ts'
-import { Yurt } from './yurt.ts'
+import { type ConnectedServers, connectServers } from './servers.ts'
+import { installSynapse } from './synapse.ts'
 
 let missing: string | undefined
-let world: Awaited<ReturnType<typeof connectedServers>> | undefined
-
-async function connectedServers() {
-  const dir = await mkdtemp(join(tmpdir(), 'yurt-interop-'))
-  const [synapsePort, clientPort, yurtPort] = [await freePort(), await freePort(), await freePort()]
-  // Both are called localhost, on ports of their own: one certificate serves both.
-  const tls = await keptCertificate(join(dir, 'tls'), 'localhost')
-  const trustedCa = await readFile(join(dir, 'tls', 'ca.pem'), 'utf8')
-  const synapse = new Synapse({ dir: join(dir, 'synapse'), federationPort: synapsePort, clientPort, tls, trustedCa })
-  const yurt = new Yurt({ federationPort: yurtPort, tls, trustedCa })
-  return { dir, synapse, yurt }
-}
-
-async function freePort(): Promise<number> {
-  const server = createServer()
-  await new Promise<void>((resolve) => server.listen(0, '127.0.0.1', resolve))
-  const address = server.address()
-  await new Promise((resolve) => server.close(resolve))
-  if (typeof address !== 'object' || address === null) throw new Error('no port')
-  return address.port
-}
+let world: ConnectedServers | undefined
 
 /** The servers, with what they logged shown if the test fails. */
 function servers() {
@@ -65,14 +40,11 @@ describe('with Synapse', () => {
   beforeAll(async () => {
     missing = await installSynapse()
     if (missing !== undefined) return
-    world = await connectedServers()
-    await Promise.all([world.yurt.start(), world.synapse.start()])
+    world = await connectServers()
   })
   beforeEach(({ skip }) => skip(missing !== undefined, missing))
   afterAll(async () => {
-    await world?.yurt.stop()
-    await world?.synapse.stop()
-    if (world) await rm(world.dir, { recursive: true, force: true })
+    await world?.stop()
   })
 
   test.for(['10', '11', '12'])('a user of Synapse joins our public room of version %s by its alias, and both talk', async (version) => {

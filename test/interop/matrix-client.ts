@@ -6,7 +6,8 @@ interface Account {
   readonly deviceId: string
 }
 
-type Send = (request: {
+/** How a client's requests travel. */
+export type Send = (request: {
   method: string
   path: string
   headers: Record<string, string>
@@ -27,7 +28,7 @@ export class Client {
   readonly serverName: string
   readonly userId: string
   readonly deviceId: string
-  readonly #token: string
+  readonly token: string
   readonly #send: Send
   #transactions = 0
 
@@ -35,7 +36,7 @@ export class Client {
     this.serverName = serverName
     this.userId = account.userId
     this.deviceId = account.deviceId
-    this.#token = account.token
+    this.token = account.token
     this.#send = send
   }
 
@@ -47,7 +48,7 @@ export class Client {
       path,
       headers: {
         'content-type': isBytes ? 'application/octet-stream' : 'application/json',
-        ...(this.#token ? { authorization: `Bearer ${this.#token}` } : {}),
+        ...(this.token ? { authorization: `Bearer ${this.token}` } : {}),
       },
       ...(body === undefined ? {} : { body: isBytes ? body : JSON.stringify(body) }),
     })

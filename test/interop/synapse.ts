@@ -1,8 +1,8 @@
 import { execFile, spawn } from 'node:child_process'
 import { createHmac } from 'node:crypto'
 import { existsSync } from 'node:fs'
-import { mkdir, readFile, writeFile } from 'node:fs/promises'
-import { join } from 'node:path'
+import { mkdir, readFile, rm, writeFile } from 'node:fs/promises'
+import { dirname, join } from 'node:path'
 import { promisify } from 'node:util'
 import { type Client, httpClient } from './matrix-client.ts'
 
@@ -10,14 +10,34 @@ const run = promisify(execFile)
 const version = '1.163.2'
 const sharedSecret = 'interop'
 const startTimeoutMs = 90_000
+const installTimeoutMs = 9 * 60_000
 
 /** Where Synapse is installed: kept between runs. */
 const venv = process.env.SYNAPSE_VENV ?? join(import.meta.dirname, '../../.cache/synapse-venv')
 const python = join(venv, 'bin/python')
+const lock = `${venv}.lock`
 
 /** Installs Synapse from PyPI, unmodified, unless it is there. Answers why not, where there is no Python to do it with. */
 export async function installSynapse(): Promise<string | undefined> {
-  if (existsSync(python) && (await isInstalled())) return undefined
+  const end = Date.now() + installTimeoutMs
+  while (Date.now() < end) {
+    if (existsSync(python) && (await isInstalled())) return undefined
+    // Test files run at the same time: one of them installs, the others wait.
+    if (await takeLock()) return install().finally(() => rm(lock, { recursive: true, force: true }))
+    await new Promise((resolve) => setTimeout(resolve, 1_000))
+  }
+  throw new Error(`Synapse was not installed in time; if nobody is at it, remove ${lock}`)
+}
+
+async function takeLock(): Promise<boolean> {
+  await mkdir(dirname(lock), { recursive: true })
+  return mkdir(lock).then(
+    () => true,
+    () => false,
+  )
+}
+
+async function install(): Promise<string | undefined> {
   try {
     await run('python3', ['-m', 'venv', venv])
   } catch {
@@ -80,7 +100,7 @@ export class Synapse {
   }
 
   async register(name: string): Promise<Client> {
-    const anonymous = httpClient(this.#url(), this.serverName)
+    const anonymous = httpClient(this.url, this.serverName)
     const { nonce } = await anonymous.call('GET', '/_synapse/admin/v1/register')
     const mac = createHmac('sha1', sharedSecret)
       .update([String(nonce), name, 'secret', 'notadmin'].join('\0'))
@@ -91,17 +111,18 @@ export class Synapse {
       user_id: userId,
       device_id: deviceId,
     } = await anonymous.call('POST', '/_synapse/admin/v1/register', account)
-    return httpClient(this.#url(), this.serverName, { token: String(token), userId: String(userId), deviceId: String(deviceId) })
+    return httpClient(this.url, this.serverName, { token: String(token), userId: String(userId), deviceId: String(deviceId) })
   }
 
-  #url(): string {
+  /** Where clients reach it. */
+  get url(): string {
     return `http://127.0.0.1:${this.#options.clientPort}`
   }
 
   async #answering(process: { readonly exitCode: number | null }): Promise<void> {
     const end = Date.now() + startTimeoutMs
     while (Date.now() < end && process.exitCode === null) {
-      const isUp = await fetch(`${this.#url()}/_matrix/client/versions`).then(
+      const isUp = await fetch(`${this.url}/_matrix/client/versions`).then(
         ({ ok }) => ok,
         () => false,
       )

@@ -8,7 +8,7 @@ import type { Clock } from '../../src/ports/clock.ts'
 import type { FederationTransport } from '../../src/ports/federation-transport.ts'
 import { MemoryStorage } from '../../src/storage/memory.ts'
 import { nodeSigner, nodeVerifier } from '../simulation/node-signer.ts'
-import { Client } from './matrix-client.ts'
+import { Client, type Send } from './matrix-client.ts'
 
 export interface YurtOptions {
   readonly federationPort: number
@@ -71,11 +71,15 @@ export class Yurt {
     this.#homeserver = undefined
   }
 
+  /** As a page of its origin fetches from it. */
+  readonly fetch: typeof fetch = (input, init) =>
+    this.running.handleClient(new Request(input, { ...init, ...(init?.body ? { duplex: 'half' } : {}) }), {
+      trusted: true,
+      address: 'page',
+    })
+
   async register(name: string): Promise<Client> {
-    const send = (request: { method: string; path: string; headers: Record<string, string>; body?: string | Uint8Array<ArrayBuffer> }) => {
-      const { path, ...init } = request
-      return this.running.handleClient(new Request(`http://yurt${path}`, init), { trusted: true, address: 'page' })
-    }
+    const send: Send = ({ path, ...init }) => this.fetch(`http://yurt${path}`, init)
     const account = { username: name, password: 'secret', auth: { type: 'm.login.dummy' } }
     const registered = await new Client(this.serverName, send).call('POST', '/_matrix/client/v3/register', account)
     const { access_token: token, user_id: userId, device_id: deviceId } = registered
