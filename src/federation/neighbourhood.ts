@@ -1,6 +1,7 @@
 import type { DeviceLists } from '../keys/device-lists.ts'
 import type { RemoteDeviceLists } from '../keys/remote-device-lists.ts'
 import type { Logger } from '../ports/logger.ts'
+import type { RoomMembers } from '../ports/room-members.ts'
 import type { Publication, RoomStore } from '../rooms/room-store.ts'
 import type { RoomEvent, RoomId, ServerName, UserId } from '../spec/event.ts'
 import { serverNameOf } from '../spec/identifiers.ts'
@@ -9,12 +10,19 @@ import type { RoomServers } from './room-servers.ts'
 
 interface NeighbourhoodDeps {
   readonly store: RoomStore
+  readonly currentMembers: RoomMembers
   readonly roomServers: RoomServers
   readonly deviceLists: DeviceLists
   readonly remoteDeviceLists: RemoteDeviceLists
   readonly presence: Presence
   readonly serverName: ServerName
   readonly logger: Logger
+}
+
+interface LocalMembership {
+  readonly userId: UserId
+  readonly roomId: RoomId
+  readonly membership: string
 }
 
 /**
@@ -36,13 +44,11 @@ export class Neighbourhood {
   }
 
   #follow(change: Publication): void {
-    const joined = (change.memberships ?? []).filter(
-      ([, , membership]) => membership.membership === 'join' && isNew(change, membership.position),
-    )
+    const ours = (change.memberships ?? []).filter(([, , { position }]) => isNew(change, position))
     const others = (change.records ?? []).filter(({ stored, event }) => stored.live && stored.status === 'accepted' && this.#isOther(event))
-    if (joined.length + others.length === 0) return
+    if (ours.length + others.length === 0) return
     const work = this.#work(
-      joined.map(([userId, roomId]) => ({ userId, roomId })),
+      ours.map(([userId, roomId, { membership }]) => ({ userId, roomId, membership })),
       others.map(({ event }) => event),
     )
       .catch((failure: unknown) => this.#deps.logger.log('warn', 'cannot follow memberships', { reason: String(failure) }))
@@ -50,11 +56,14 @@ export class Neighbourhood {
     this.#working.add(work)
   }
 
-  async #work(joined: readonly { userId: UserId; roomId: RoomId }[], others: readonly RoomEvent[]): Promise<void> {
-    for (const { userId, roomId } of joined) await this.#localJoin(userId, roomId)
+  async #work(ours: readonly LocalMembership[], others: readonly RoomEvent[]): Promise<void> {
+    for (const { userId, roomId, membership } of ours) {
+      if (membership === 'join') await this.#localJoin(userId, roomId)
+      if (membership === 'leave' || membership === 'ban') await this.#forgetStrangers(await this.#deps.currentMembers.joinedUsers(roomId))
+    }
     for (const event of others) {
       if (event.content.membership === 'join') await this.#otherJoin(event)
-      else await this.#otherLeave(event.stateKey ?? '')
+      else await this.#forgetStrangers([event.stateKey ?? ''])
     }
   }
 
@@ -75,14 +84,15 @@ export class Neighbourhood {
     }
   }
 
-  async #otherLeave(userId: UserId): Promise<void> {
-    const { store, remoteDeviceLists } = this.#deps
-    if (!(await remoteDeviceLists.has(userId))) return
-    for (const roomId of await store.roomIds()) {
-      const users = await store.joinedUsers(roomId)
-      if (users.includes(userId) && users.some((each) => serverNameOf(each) === this.#deps.serverName)) return
+  /** Forgets the devices of those users of other servers who share no room with anyone here: nobody tells us of changes. */
+  async #forgetStrangers(candidates: readonly UserId[]): Promise<void> {
+    const { store, currentMembers, remoteDeviceLists } = this.#deps
+    const strangers = new Set(await remoteDeviceLists.kept(candidates))
+    for (const roomId of strangers.size === 0 ? [] : await store.roomIds()) {
+      const users = await currentMembers.joinedUsers(roomId)
+      if (users.some((userId) => serverNameOf(userId) === this.#deps.serverName)) for (const userId of users) strangers.delete(userId)
     }
-    await remoteDeviceLists.unsubscribed(userId)
+    for (const userId of strangers) await remoteDeviceLists.unsubscribed(userId)
   }
 
   /** Servers that share a room with a local user, `exceptIn` left aside. */

@@ -71,9 +71,10 @@ export class RemoteDeviceLists {
     }
   }
 
-  /** Whether anything is kept of the user's devices. */
-  async has(userId: UserId): Promise<boolean> {
-    return (await this.#storage.read([remoteDevices], (tx) => tx.get(remoteDevices, userId))) !== undefined
+  /** Those of the users of whose devices anything is kept. */
+  async kept(userIds: readonly UserId[]): Promise<UserId[]> {
+    const rows = await this.#storage.read([remoteDevices], (tx) => tx.getMany(remoteDevices, userIds))
+    return userIds.filter((_, index) => rows[index] !== undefined)
   }
 
   /** A user of another server shares no room with us any more: nobody tells us of changes. */

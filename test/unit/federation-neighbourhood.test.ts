@@ -97,4 +97,14 @@ describe('servers that come to share a room', () => {
     await leave(second)
     await until(async () => (await known(a, '@bob:b.example')) === undefined)
   })
+
+  test('forget the devices of all who were met in a room alone that our last user left', async () => {
+    const roomId = await meet()
+    await ask(a, 'POST', '/v3/keys/query', { token: alice, body: { device_keys: { '@bob:b.example': [] } } })
+    await a.homeserver.idle()
+    expect(await known(a, '@bob:b.example')).toBeDefined()
+    await ask(a, 'POST', `/v3/rooms/${encodeURIComponent(roomId)}/leave`, { token: alice, body: {} })
+    await a.homeserver.idle()
+    expect(await known(a, '@bob:b.example')).toBeUndefined()
+  })
 })
