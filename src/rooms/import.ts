@@ -25,8 +25,9 @@ export async function rejectionByAuthEvents(draft: RoomDraft, event: RoomEvent):
 /** Takes verified events that stand outside the graph into the draft, each after its auth events, rejected where those forbid it. */
 export async function addOutliers(draft: RoomDraft, events: readonly RoomEvent[]): Promise<void> {
   const known = await draft.find(events.map(({ eventId }) => eventId))
-  const fresh = events.filter(({ eventId }) => !known.has(eventId))
-  for (const event of inAuthOrder(fresh)) await draft.addOutlier(event, await rejectionByAuthEvents(draft, event))
+  // An auth chain and a state share events.
+  const fresh = new Map(events.filter(({ eventId }) => !known.has(eventId)).map((event) => [event.eventId, event]))
+  for (const event of inAuthOrder([...fresh.values()])) await draft.addOutlier(event, await rejectionByAuthEvents(draft, event))
 }
 
 /** The snapshot of the state events `eventIds`, all known to the draft; rejected ones have no place in a state. */
@@ -51,7 +52,9 @@ function inAuthOrder(events: readonly RoomEvent[]): RoomEvent[] {
     waitsFor.set(event.eventId, cited.length)
     for (const eventId of cited) appendTo(citedBy, eventId, event)
   }
-  const ordered = events.filter(({ eventId }) => waitsFor.get(eventId) === 0)
+  const first = events.filter(({ eventId }) => waitsFor.get(eventId) === 0)
+  // All others build on the create event; from room version 12 on, without citing it.
+  const ordered = first.sort((left, right) => Number(right.type === 'm.room.create') - Number(left.type === 'm.room.create'))
   for (const event of ordered) {
     for (const next of citedBy.get(event.eventId) ?? []) {
       const left = (waitsFor.get(next.eventId) ?? 0) - 1

@@ -1,0 +1,54 @@
+import { afterAll, beforeAll, describe, expect, test } from 'vitest'
+import { type InProcessHomeserver, InProcessNetwork } from './homeservers-in-process.ts'
+
+const network = new InProcessNetwork()
+let here: InProcessHomeserver
+let there: InProcessHomeserver
+
+beforeAll(async () => {
+  here = await network.start('a.example')
+  there = await network.start('b.example')
+})
+
+afterAll(() => network.stop())
+
+type Json = Record<string, unknown>
+
+async function call(server: InProcessHomeserver, token: string, [method, path, body]: readonly [string, string, Json?]): Promise<Json> {
+  const response = await server.fetch(`http://${server.name}/_matrix/client/v3/${path}`, {
+    method,
+    headers: token === '' ? {} : { authorization: `Bearer ${token}` },
+    ...(body === undefined ? {} : { body: JSON.stringify(body) }),
+  })
+  const answer: Json = await response.json()
+  if (!response.ok) throw new Error(`${path}: ${JSON.stringify(answer)}`)
+  return answer
+}
+
+async function register(server: InProcessHomeserver, username: string) {
+  const auth = { type: 'm.login.dummy' }
+  const { user_id: userId, access_token: token } = await call(server, '', [
+    'POST',
+    'register',
+    { username, password: 'wonderland-7', auth },
+  ])
+  return { userId: String(userId), call: (...request: readonly [string, string, Json?]) => call(server, String(token), request) }
+}
+
+describe('knocking at a room of another homeserver', () => {
+  test.each(['7', '10', '11', '12'])('whoever is let in joins, in room version %s', async (version) => {
+    const host = await register(here, `host${version}`)
+    const guest = await register(there, `guest${version}`)
+    const { room_id: roomId } = await host.call('POST', 'createRoom', {
+      room_version: version,
+      preset: 'private_chat',
+      initial_state: [{ type: 'm.room.join_rules', state_key: '', content: { join_rule: 'knock' } }],
+    })
+    const id = encodeURIComponent(String(roomId))
+    await guest.call('POST', `knock/${id}?via=${here.name}`, {})
+    await host.call('POST', `rooms/${id}/invite`, { user_id: guest.userId })
+    await guest.call('POST', `join/${id}?via=${here.name}`, {})
+    const { joined } = await guest.call('GET', `rooms/${id}/joined_members`)
+    expect(Object.keys(joined ?? {}).sort()).toEqual([guest.userId, host.userId].sort())
+  })
+})
