@@ -40,12 +40,13 @@ function ByState({ status, refresh }: { observed: Observed; status: HostStatus; 
     saveSession(made)
     setSession(made)
   }, [])
+  const signedOut = useCallback(() => setSession(undefined), [])
   if (status.state === 'superseded') return <Superseded serverName={status.server_name} />
   if (status.state === 'lost') return <LostIdentity changed={refresh} />
   const isResumed = unsavedRecoveryKey.get() !== undefined
   if (status.state === 'no-identity' || (!session && isResumed)) return <Welcome status={status} refresh={refresh} signedIn={signedIn} />
   if (!session) return <SignIn serverName={status.server_name ?? ''} signedIn={signedIn} />
-  return <SignedIn session={session} signedOut={() => setSession(undefined)} />
+  return <SignedIn session={session} signedOut={signedOut} />
 }
 
 function useServiceWorker(): [boolean, string | undefined] {

@@ -57,12 +57,26 @@ export async function restoreIdentity(file: unknown, recoveryKey: string): Promi
   return restored.server_name
 }
 
-/** Adds relays that the homeserver does not know yet, and renews tokens that changed. Rejects with {@link ControlError}. */
+/** Adds relays that the homeserver does not know yet, and renews tokens that are given. Rejects with {@link ControlError}. */
 export async function addRelays(relays: readonly RelayAddress[]): Promise<void> {
   if (relays.length === 0) return
   const settings: StoredSettings = await answered(await fetch('/_yurt/settings'))
-  const known = (settings.relays ?? []).filter(({ address }) => !relays.some((relay) => relay.address === address))
-  await answered(await sendJson('PUT', '/_yurt/settings', { ...settings, relays: [...relays, ...known].slice(0, 16) }))
+  const merged = new Map((settings.relays ?? []).map((relay) => [relay.address, relay]))
+  for (const relay of relays) merged.set(relay.address, { ...merged.get(relay.address), ...relay })
+  await answered(await sendJson('PUT', '/_yurt/settings', { ...settings, relays: [...merged.values()].slice(-16) }))
+}
+
+/** Resolves once a relay is connected, or when it is clear that none will be for now. */
+export async function relayConnected(): Promise<void> {
+  for (const until = Date.now() + 10_000; Date.now() < until; await new Promise((resolve) => setTimeout(resolve, 250))) {
+    const connections = await readStatus().then(
+      (status) => status.connections,
+      () => undefined,
+    )
+    const isSettled =
+      connections?.relays.every(({ state }) => state === 'refused') || connections?.relays.some(({ state }) => state === 'admitted')
+    if (isSettled) return
+  }
 }
 
 function sendJson(method: string, url: string, body: object): Promise<Response> {

@@ -34,7 +34,7 @@ function linkTo(room: Room, status: HostStatus): string {
   const servers = membersByServer(room, status.server_name ?? '')
     .filter(([, members]) => members.some(({ membership }) => membership === 'join'))
     .map(([server]) => server)
-  const relay = status.connections?.relays.find(({ state }) => state === 'admitted')?.address
+  const relay = status.connections?.relays[0]?.address
   const hash = joinHash({ room: room.roomId, via: servers.slice(0, mostServers), ...(relay === undefined ? {} : { relay }) })
   return `${location.origin}/${hash}`
 }

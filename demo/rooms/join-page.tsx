@@ -1,7 +1,7 @@
 import { Button, Heading, InlineSpinner, Text } from '@vector-im/compound-web'
 import { MatrixError } from 'matrix-js-sdk'
 import { useEffect, useState } from 'react'
-import { addRelays } from '../homeserver/control.ts'
+import { addRelays, relayConnected } from '../homeserver/control.ts'
 import { ErrorNote } from '../interface/error-note.tsx'
 import { useAction } from '../interface/use-action.ts'
 import { roomHash } from '../interface/use-hash.ts'
@@ -15,6 +15,7 @@ export function JoinPage({ link }: { link: JoinLink }) {
   const viaServers = [...link.via]
   const join = useAction(async () => {
     if (link.relay !== undefined) await addRelays([{ address: link.relay }]).catch(() => undefined)
+    await relayConnected()
     try {
       const { roomId } = await client.joinRoom(link.room, { viaServers })
       location.replace(roomHash(roomId))

@@ -49,6 +49,7 @@ export function Timeline({ room }: { room: Room }) {
     setShown(shown + page)
   })
   const { scroller, isAtEnd, onScroll } = useScroll(version, items.length)
+  useFilledView(scroller, hasMore && !older.isRunning && older.failure === undefined, older.run)
   useReadReceipts(room, isAtEnd)
   return (
     // biome-ignore lint/a11y/noNoninteractiveTabindex: what scrolls must be reached by the keyboard
@@ -108,6 +109,14 @@ function useScroll(version: number, length: number) {
   }, [version, length])
   useStickToEnd(scroller, isAtEnd)
   return { scroller, isAtEnd, onScroll }
+}
+
+/** Pages back by itself as long as the view is not full. */
+function useFilledView(scroller: RefObject<HTMLElement | null>, mayPage: boolean, pageBack: () => Promise<void>): void {
+  useLayoutEffect(() => {
+    const element = scroller.current
+    if (element && mayPage && element.scrollHeight <= element.clientHeight) void pageBack()
+  })
 }
 
 /** The view changes its height with the composer and the window. */
