@@ -40,11 +40,15 @@ function ByState({ status, refresh }: { observed: Observed; status: HostStatus; 
     saveSession(made)
     setSession(made)
   }, [])
+  const changed = useCallback(async () => {
+    setSession(loadSession())
+    await refresh()
+  }, [refresh])
   const signedOut = useCallback(() => setSession(undefined), [])
   if (status.state === 'superseded') return <Superseded serverName={status.server_name} />
-  if (status.state === 'lost') return <LostIdentity changed={refresh} />
+  if (status.state === 'lost') return <LostIdentity changed={changed} />
   const isResumed = unsavedRecoveryKey.get() !== undefined
-  if (status.state === 'no-identity' || (!session && isResumed)) return <Welcome status={status} refresh={refresh} signedIn={signedIn} />
+  if (status.state === 'no-identity' || (!session && isResumed)) return <Welcome status={status} refresh={changed} signedIn={signedIn} />
   if (!session) return <SignIn serverName={status.server_name ?? ''} signedIn={signedIn} />
   return <SignedIn session={session} signedOut={signedOut} />
 }

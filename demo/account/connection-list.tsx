@@ -1,6 +1,6 @@
 import type { HostStatus } from '../homeserver/control.ts'
 import { routeNames } from '../homeserver/routes.ts'
-import { shortServer } from '../people/short-server.ts'
+import { shortServer } from '../interface/short-name.ts'
 
 const relayStates: Readonly<Record<string, string>> = { admitted: 'connected' }
 

@@ -17,6 +17,8 @@ export function Dialog({ title, close, children, isWide = false }: DialogProps) 
     const dialog = element.current
     const before = document.activeElement
     dialog?.showModal()
+    // Not the button that closes it, which comes first.
+    dialog?.querySelector<HTMLElement>('input, textarea')?.focus()
     return () => {
       dialog?.close()
       // The dialog is removed in this same turn, before the browser would give the focus back.

@@ -3,7 +3,7 @@ import { type FormEvent, useRef } from 'react'
 import { restoreIdentity } from '../homeserver/control.ts'
 import { ErrorNote } from '../interface/error-note.tsx'
 import { useAction } from '../interface/use-action.ts'
-import { unsavedRecoveryKey } from '../session/stored-session.ts'
+import { forgetSession, loadSession, unsavedRecoveryKey } from '../session/stored-session.ts'
 
 /** Brings an identity back by its recovery file and recovery key. */
 export function RestoreForm({ changed }: { changed: () => Promise<void> }) {
@@ -14,8 +14,11 @@ export function RestoreForm({ changed }: { changed: () => Promise<void> }) {
     const content: unknown = JSON.parse(await chosen.text())
     const recoveryKey = String(form.get('recovery-key'))
     await restoreIdentity(content, recoveryKey)
-    // The account is made, or signed in to, with the secrets that this key opens.
-    unsavedRecoveryKey.set(recoveryKey)
+    if (!(await isStillSignedIn())) {
+      forgetSession()
+      // The account is made, or signed in to, with the secrets that this key opens.
+      unsavedRecoveryKey.set(recoveryKey)
+    }
     await changed()
   })
   const submit = (event: FormEvent<HTMLFormElement>): void => {
@@ -47,4 +50,12 @@ export function RestoreForm({ changed }: { changed: () => Promise<void> }) {
       </Button>
     </Form.Root>
   )
+}
+
+/** Whether what is left of the homeserver still knows the session of this browser. */
+async function isStillSignedIn(): Promise<boolean> {
+  const session = loadSession()
+  if (!session) return false
+  const { ok } = await fetch('/_matrix/client/v3/account/whoami', { headers: { authorization: `Bearer ${session.accessToken}` } })
+  return ok
 }

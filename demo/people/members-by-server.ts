@@ -1,7 +1,6 @@
 import type { Room, RoomMember } from 'matrix-js-sdk'
 
-/** The server name in a user id. */
-export function serverOf(userId: string): string {
+function serverOf(userId: string): string {
   return userId.slice(userId.indexOf(':') + 1)
 }
 

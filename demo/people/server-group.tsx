@@ -1,7 +1,7 @@
 import { Avatar, Badge } from '@vector-im/compound-web'
 import type { RoomMember } from 'matrix-js-sdk'
 import { type RouteKind, routeMeanings, routeNames, type ServerRoute } from '../homeserver/routes.ts'
-import { shortServer } from './short-server.ts'
+import { shortServer } from '../interface/short-name.ts'
 
 interface ServerGroupProps {
   readonly server: string

@@ -1,4 +1,4 @@
-import { type MatrixEvent, MatrixEventEvent, type Room, RoomEvent } from 'matrix-js-sdk'
+import { EventType, type MatrixEvent, MatrixEventEvent, type Room, RoomEvent } from 'matrix-js-sdk'
 import { useEffect, useState } from 'react'
 import { useClient } from '../session/client-context.ts'
 import { eventText, nameIn } from './event-text.ts'
@@ -9,16 +9,24 @@ export function Announcer({ openRoomId }: { openRoomId: string | undefined }) {
   const [text, setText] = useState('')
   useEffect(() => {
     const announce = (event: MatrixEvent, room: Room): void => {
-      if (event.getSender() === client.getSafeUserId()) return
       const said = eventText(event, room)
-      if (said === undefined || event.isState()) return
+      if (said === undefined || event.isState() || event.getSender() === client.getSafeUserId()) return
       const sender = nameIn(room, event.getSender() ?? '')
       setText(room.roomId === openRoomId ? `${sender}: ${said}` : `New message from ${sender} in ${room.name}`)
     }
     const onTimeline = (event: MatrixEvent, room?: Room, toStart?: boolean, _removed?: boolean, data?: { liveEvent?: boolean }): void => {
       if (!room || toStart || !data?.liveEvent) return
-      if (event.isBeingDecrypted()) event.once(MatrixEventEvent.Decrypted, () => announce(event, room))
-      else announce(event, room)
+      if (!isSealed(event)) {
+        announce(event, room)
+        return
+      }
+      // Its key may come after it.
+      const onDecrypted = (): void => {
+        if (isSealed(event)) return
+        event.off(MatrixEventEvent.Decrypted, onDecrypted)
+        announce(event, room)
+      }
+      event.on(MatrixEventEvent.Decrypted, onDecrypted)
     }
     client.on(RoomEvent.Timeline, onTimeline)
     return () => {
@@ -30,4 +38,8 @@ export function Announcer({ openRoomId }: { openRoomId: string | undefined }) {
       {text}
     </div>
   )
+}
+
+function isSealed(event: MatrixEvent): boolean {
+  return event.getType() === EventType.RoomMessageEncrypted || event.isDecryptionFailure()
 }

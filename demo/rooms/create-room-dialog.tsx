@@ -40,7 +40,7 @@ export function CreateRoomDialog({ close }: { close: () => void }) {
       <Form.Root onSubmit={submit}>
         <Form.Field name="room-name">
           <Form.Label>Name</Form.Label>
-          <Form.TextControl value={name} onChange={(event) => setName(event.currentTarget.value)} required maxLength={255} autoFocus />
+          <Form.TextControl value={name} onChange={(event) => setName(event.currentTarget.value)} required maxLength={255} />
         </Form.Field>
         <fieldset className="choice">
           <legend>Who may join?</legend>

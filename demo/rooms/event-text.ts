@@ -1,8 +1,10 @@
 import { EventType, type MatrixEvent, MsgType, type Room } from 'matrix-js-sdk'
+import { shortUserId } from '../interface/short-name.ts'
 
 /** What members of a room are called in it. */
 export function nameIn(room: Room, userId: string): string {
-  return room.getMember(userId)?.name ?? userId
+  const name = room.getMember(userId)?.name
+  return name === undefined || name === userId ? shortUserId(userId) : name
 }
 
 /** What an event says in one line, for previews and screen readers; `undefined` for those that say nothing to people. */
@@ -48,8 +50,9 @@ function membershipText(event: MatrixEvent, room: Room): string | undefined {
   const target = event.getStateKey() ?? ''
   const content = event.getContent<Record<string, unknown>>()
   const before = event.getPrevContent()
-  const whom = typeof content.displayname === 'string' ? content.displayname : nameIn(room, target)
-  const who = nameIn(room, sender)
+  // Whoever leaves takes their name out of the room: it is in what their membership was before.
+  const whom = [content.displayname, before.displayname].find((name) => typeof name === 'string') ?? nameIn(room, target)
+  const who = sender === target ? whom : nameIn(room, sender)
   const former = before.membership
   switch (content.membership) {
     case 'join':

@@ -25,7 +25,6 @@ export function JoinDialog({ close }: { close: () => void }) {
             autoComplete="off"
             spellCheck={false}
             placeholder="#room:example.org"
-            autoFocus
           />
           <Form.HelpMessage>An invite link, a matrix.to link, #an-alias:server or !an-id</Form.HelpMessage>
         </Form.Field>

@@ -22,7 +22,7 @@ export function RoomHeader({ room, showsPeople, togglePeople }: RoomHeaderProps)
   return (
     <header className="room-header">
       <a className="back" href="#/" aria-label="Back to your rooms">
-        <BackIcon aria-hidden />
+        <BackIcon aria-hidden width={24} height={24} />
       </a>
       <Avatar id={room.roomId} name={room.name} size="36px" aria-hidden />
       <div className="room-header-text">

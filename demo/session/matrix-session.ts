@@ -1,10 +1,18 @@
-import { ClientEvent, createClient, type MatrixClient, SyncState } from 'matrix-js-sdk'
+import { ClientEvent, createClient, HttpApiEvent, type MatrixClient, SyncState } from 'matrix-js-sdk'
+import { quietLogger } from './quiet-logger.ts'
 import type { RecoverySecrets } from './recovery-secrets.ts'
 import { type StoredSession, saveSession } from './stored-session.ts'
 import { refreshingFetch } from './token-refresh.ts'
 
+interface StartOptions {
+  /** Typed in a moment ago, or made: what opens secret storage. */
+  readonly secrets: RecoverySecrets | undefined
+  /** Called when the homeserver no longer knows the session. */
+  readonly loggedOut: () => void
+}
+
 /** The SDK's client with encryption ready and its first sync done. */
-export async function startMatrixClient(session: StoredSession, secrets?: RecoverySecrets): Promise<MatrixClient> {
+export async function startMatrixClient(session: StoredSession, { secrets, loggedOut }: StartOptions): Promise<MatrixClient> {
   const client = createClient({
     baseUrl: location.origin,
     userId: session.userId,
@@ -12,14 +20,15 @@ export async function startMatrixClient(session: StoredSession, secrets?: Recove
     accessToken: session.accessToken,
     fetchFn: refreshingFetch(session, saveSession),
     disableVoip: true,
+    logger: quietLogger,
     cryptoCallbacks: secrets ? { getSecretStorageKey: async ({ keys }) => keyFor(keys, secrets) } : {},
   })
-  // The timeline pages back in the live timeline; the SDK is noisy by default.
+  client.on(HttpApiEvent.SessionLoggedOut, loggedOut)
   await client.initRustCrypto({ cryptoDatabasePrefix: cryptoPrefix(session) })
   const synced = firstSync(client)
   await client.startClient({ initialSyncLimit: 30, lazyLoadMembers: true })
   await synced
-  if (secrets) await setUpTrust(client, secrets)
+  if (secrets) await setUpTrust(client, secrets).catch((error: unknown) => console.warn('Cross-signing and backup are not set up', error))
   return client
 }
 
@@ -59,6 +68,8 @@ async function setUpTrust(client: MatrixClient, { password, secretStorageKey }: 
   const crypto = client.getCrypto()
   if (!crypto) return
   const user = client.getSafeUserId()
+  // The public keys come first: private ones that do not belong to them are refused.
+  await crypto.userHasCrossSigningKeys(user, true)
   await crypto.bootstrapCrossSigning({
     authUploadDeviceSigningKeys: async (upload) => {
       await upload({ type: 'm.login.password', identifier: { type: 'm.id.user', user }, password })

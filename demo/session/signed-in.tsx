@@ -1,4 +1,4 @@
-import { HttpApiEvent, type MatrixClient } from 'matrix-js-sdk'
+import type { MatrixClient } from 'matrix-js-sdk'
 import { useCallback, useEffect, useState } from 'react'
 import { useRelayOfPages } from '../homeserver/use-relay-of-pages.ts'
 import { messageOf } from '../interface/message-of.ts'
@@ -44,12 +44,10 @@ function useMatrixClient(session: StoredSession, ended: () => void): [MatrixClie
   const [failure, setFailure] = useState<string>()
   useEffect(() => {
     let isCurrent = true
-    const start = open(session)
+    const start = open(session, () => isCurrent && ended())
     start.then(
       (opened) => {
-        if (!isCurrent) return
-        opened.on(HttpApiEvent.SessionLoggedOut, ended)
-        setClient(opened)
+        if (isCurrent) setClient(opened)
       },
       (error: unknown) => isCurrent && setFailure(messageOf(error)),
     )
@@ -65,10 +63,10 @@ function useMatrixClient(session: StoredSession, ended: () => void): [MatrixClie
   return [client, failure]
 }
 
-async function open(session: StoredSession): Promise<MatrixClient> {
+async function open(session: StoredSession, loggedOut: () => void): Promise<MatrixClient> {
   const unsaved = unsavedRecoveryKey.get()
   const secrets = takeSecrets() ?? (unsaved === undefined ? undefined : await secretsOf(unsaved))
-  const client = await startMatrixClient(session, secrets)
+  const client = await startMatrixClient(session, { secrets, loggedOut })
   const name = pendingName.get()
   if (name !== undefined) {
     await client.setDisplayName(name)
