@@ -15,7 +15,18 @@ interface Bucket {
 }
 
 /** Requests where a password or a token can be guessed, and each costs a slow hash. */
-const guessable = /\/(login|register|refresh|account\/(password|deactivate)|delete_devices)$/
+const guessable: ReadonlySet<string> = new Set(
+  [
+    'POST login',
+    'POST register',
+    'POST refresh',
+    'POST account/password',
+    'POST account/deactivate',
+    'POST delete_devices',
+    'DELETE devices/:deviceId',
+    'POST keys/device_signing/upload',
+  ].map((operation) => operation.replace(' ', ' /_matrix/client/v3/')),
+)
 
 const allowances: Readonly<Record<'guess' | 'user' | 'address' | 'server', Allowance>> = {
   guess: { burst: 20, perSecond: 0.5 },
@@ -44,7 +55,7 @@ export function createRateLimit({ clock, enabled }: { clock: Clock; enabled: boo
 }
 
 function isGuessable({ method, path }: Endpoint): boolean {
-  return method === 'POST' && (typeof path === 'string' ? [path] : path).some((each) => guessable.test(each))
+  return (typeof path === 'string' ? [path] : path).some((each) => guessable.has(`${method} ${each}`))
 }
 
 function take(buckets: Map<string, Bucket>, key: string, { allowance, now }: { allowance: Allowance; now: number }): void {

@@ -1,7 +1,7 @@
 import { sha256 } from '@noble/hashes/sha2.js'
 import type { Clock } from '../ports/clock.ts'
 import type { Random } from '../ports/random.ts'
-import { put, type Storage } from '../ports/storage.ts'
+import { put, remove, type Storage } from '../ports/storage.ts'
 import { encodeUrlSafeBase64 } from '../spec/base64.ts'
 import type { UserId } from '../spec/event.ts'
 import { openIdTokens } from '../storage/tables/users.ts'
@@ -22,7 +22,10 @@ export class OpenIdTokens {
 
   async issue(userId: UserId): Promise<{ token: string; expiresInSeconds: number }> {
     const token = encodeUrlSafeBase64(this.#random.bytes(32))
-    await this.#storage.commit([put(openIdTokens, hashOf(token), { userId, expiresTs: this.#clock.now() + lifetimeMs })], 'strict')
+    const now = this.#clock.now()
+    const all = await this.#storage.read([openIdTokens], (tx) => tx.range(openIdTokens, {}))
+    const expired = all.flatMap(([hash, { expiresTs }]) => (expiresTs <= now ? [remove(openIdTokens, hash)] : []))
+    await this.#storage.commit([...expired, put(openIdTokens, hashOf(token), { userId, expiresTs: now + lifetimeMs })], 'strict')
     return { token, expiresInSeconds: lifetimeMs / 1000 }
   }
 

@@ -311,6 +311,25 @@ describe('rate limits', () => {
     expect((await guess('other')).status).toBe(403)
     await limited.clock.run(60_000)
     expect((await guess('guesser')).status).toBe(403)
+    const { token } = await limited.register('alice')
+    const wrong = { auth: limited.passwordAuth('alice', { password: 'wrong' }) }
+    const removals = await Promise.all(Array.from({ length: 30 }, () => limited.ask('DELETE', '/v3/devices/X', { token, body: wrong })))
+    expect(removals.some(({ status }) => status === 429)).toBe(true)
+  })
+})
+
+describe('administration', () => {
+  test('shows where a user is logged in: to that user and to administrators', async () => {
+    const admin = await home.register('admin')
+    const { token, userId, deviceId } = await home.register('alice')
+    const shown = {
+      user_id: userId,
+      devices: { [deviceId]: { sessions: [{ connections: [{ ip: 'test', last_seen: home.clock.now() }] }] } },
+    }
+    const whois = (asking: string, about: string) => home.ask('GET', `/v3/admin/whois/${about}`, { token: asking })
+    expect((await whois(token, userId)).body).toEqual(shown)
+    expect((await whois(admin.token, userId)).body).toEqual(shown)
+    expect((await whois(token, admin.userId)).body.errcode).toBe('M_FORBIDDEN')
   })
 })
 

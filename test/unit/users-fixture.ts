@@ -56,7 +56,7 @@ import { nodeVerifier } from '../simulation/node-signer.ts'
 import { SeededRandom } from '../simulation/seeded-random.ts'
 import { VirtualClock } from '../simulation/virtual-clock.ts'
 
-export const serverName = 'a.example'
+const serverName = 'a.example'
 
 export interface Answer {
   readonly status: number

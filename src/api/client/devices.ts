@@ -1,7 +1,7 @@
 import * as v from 'valibot'
 import { type Endpoint, forUser, type Session } from '../../http/endpoint.ts'
 import { jsonObject } from '../../http/json-schema.ts'
-import { notFound } from '../../spec/errors.ts'
+import { forbidden, notFound } from '../../spec/errors.ts'
 import type { JsonObject } from '../../spec/json.ts'
 import type { StoredDevice } from '../../storage/tables/users.ts'
 import type { Devices } from '../../users/devices.ts'
@@ -57,12 +57,25 @@ export function devicesEndpoints({ devices, interactiveAuth }: DevicesDeps): End
       handle: ({ session, params: { deviceId = '' }, body }) => remove(session, body.auth, [deviceId]),
     }),
     forUser({
+      method: 'GET',
+      path: '/_matrix/client/v3/admin/whois/:userId',
+      handle: async ({ session, params: { userId = '' } }) => {
+        if (!session.admin && session.userId !== userId) throw forbidden('Only administrators may ask about others')
+        const all = await devices.list(userId)
+        return { user_id: userId, devices: Object.fromEntries(all.map(({ deviceId, device }) => [deviceId, connectionsJson(device)])) }
+      },
+    }),
+    forUser({
       method: 'POST',
       path: '/_matrix/client/v3/delete_devices',
       body: v.looseObject({ auth: v.optional(jsonObject), devices: v.pipe(v.array(v.string()), v.maxLength(1000)) }),
       handle: ({ session, body }) => remove(session, body.auth, body.devices),
     }),
   ]
+}
+
+function connectionsJson({ lastSeenAddress, lastSeenTs }: StoredDevice): JsonObject {
+  return { sessions: [{ connections: [{ ip: lastSeenAddress, last_seen: lastSeenTs }] }] }
 }
 
 function deviceJson(deviceId: string, device: StoredDevice): JsonObject {

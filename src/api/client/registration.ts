@@ -47,6 +47,13 @@ export function registrationEndpoints(deps: RegistrationDeps): Endpoint[] {
       },
     }),
     open({
+      method: 'GET',
+      path: '/_matrix/client/v1/register/m.login.registration_token/validity',
+      query: v.looseObject({ token: v.string() }),
+      // There are no registration tokens: whoever may register needs none.
+      handle: () => ({ valid: false }),
+    }),
+    open({
       method: 'POST',
       path: ['/_matrix/client/v3/register/email/requestToken', '/_matrix/client/v3/register/msisdn/requestToken'],
       body: v.looseObject({}),
