@@ -1,7 +1,6 @@
 import { useCallback, useEffect, useState } from 'react'
 import type { HostStatus } from './homeserver/control.ts'
 import { HomeserverContext, useHomeserverMonitor } from './homeserver/homeserver-context.ts'
-import type { Observed } from './homeserver/monitor.ts'
 import { controlledByServiceWorker } from './homeserver/register-service-worker.ts'
 import { useOnlyHere } from './interface/only-here.ts'
 import { Waiting } from './interface/waiting.tsx'
@@ -29,12 +28,12 @@ function Controlled() {
   if (place === 'elsewhere') return <Elsewhere useHere={useHere} />
   return (
     <HomeserverContext value={monitor}>
-      <ByState observed={observed} status={observed.status} refresh={monitor.refresh} />
+      <ByState status={observed.status} refresh={monitor.refresh} />
     </HomeserverContext>
   )
 }
 
-function ByState({ status, refresh }: { observed: Observed; status: HostStatus; refresh: () => Promise<void> }) {
+function ByState({ status, refresh }: { status: HostStatus; refresh: () => Promise<void> }) {
   const [session, setSession] = useState<StoredSession | undefined>(loadSession)
   const signedIn = useCallback((made: StoredSession) => {
     saveSession(made)

@@ -25,6 +25,6 @@ export function ConnectionList({ status }: { status: HostStatus }) {
 }
 
 /** Of `/dns4/relay.example/tcp/443/wss/p2p/…` the host. */
-function hostOf(address: string): string {
+export function hostOf(address: string): string {
   return address.split('/')[2] ?? address
 }

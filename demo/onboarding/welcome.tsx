@@ -6,6 +6,7 @@ import { addRelays, ControlError, createIdentity, type HostStatus } from '../hom
 import { Card } from '../interface/card.tsx'
 import { ErrorNote } from '../interface/error-note.tsx'
 import { useAction } from '../interface/use-action.ts'
+import { approveLink } from '../rooms/approved-link.ts'
 import { joinLinkOf } from '../rooms/join-link.ts'
 import { localpartOf, register, signIn } from '../session/account.ts'
 import { pendingName } from '../session/pending-name.ts'
@@ -30,6 +31,7 @@ export function Welcome({ status, refresh, signedIn }: WelcomeProps) {
   const hasIdentity = status.state !== 'no-identity'
   const begin = useAction(async () => {
     pendingName.set(name.trim())
+    approveLink(location.hash)
     if (!hasIdentity) await makeIdentity(relay, chosen === 'everyone' ? domain : undefined)
     signedIn(await makeAccount(name))
     await refresh()

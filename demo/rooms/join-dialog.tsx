@@ -1,6 +1,7 @@
 import { Button, Form } from '@vector-im/compound-web'
 import { type FormEvent, useState } from 'react'
 import { Dialog } from '../interface/dialog.tsx'
+import { approveLink } from './approved-link.ts'
 import { joinHash, joinTargetOf } from './join-link.ts'
 
 /** Takes the address of a room, in any form people have it. */
@@ -11,7 +12,9 @@ export function JoinDialog({ close }: { close: () => void }) {
     event.preventDefault()
     if (!target) return
     close()
-    location.hash = joinHash(target)
+    const hash = joinHash(target)
+    approveLink(hash)
+    location.hash = hash
   }
   return (
     <Dialog title="Join a room" close={close}>

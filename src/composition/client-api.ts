@@ -7,6 +7,7 @@ import { keysEndpoints } from '../api/client/keys.ts'
 import { loginEndpoints } from '../api/client/login.ts'
 import { mediaEndpoints } from '../api/client/media.ts'
 import { notOfferedEndpoints } from '../api/client/not-offered.ts'
+import { notificationEndpoints } from '../api/client/notifications.ts'
 import { presenceEndpoints } from '../api/client/presence.ts'
 import { profileEndpoints } from '../api/client/profile.ts'
 import { pushRulesEndpoints } from '../api/client/push-rules.ts'
@@ -38,6 +39,7 @@ import { unauthorized } from '../spec/errors.ts'
 import type { RoomId, ServerName, UserId } from '../spec/event.ts'
 import { isObject, type JsonObject } from '../spec/json.ts'
 import { History } from '../sync/history.ts'
+import { Notifications } from '../sync/notifications.ts'
 import { RoomViews } from '../sync/room-views.ts'
 import { Sync } from '../sync/sync.ts'
 import { Tokens } from '../sync/token.ts'
@@ -81,6 +83,7 @@ export function composeClientApi(parts: Parts): Handler {
     ...keyBackupEndpoints(shared),
     ...loginEndpoints(shared),
     ...mediaEndpoints({ media, serverName }),
+    ...notificationEndpoints({ notifications: new Notifications({ views, sources: users }) }),
     ...notOfferedEndpoints(),
     ...presenceEndpoints(shared),
     ...profileEndpoints({ ...shared, updateMemberProfiles: (userId) => membership.updateProfile(userId) }),

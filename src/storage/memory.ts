@@ -150,7 +150,7 @@ class Rows {
 }
 
 /** IndexedDB's order of keys: numbers, then strings by UTF-16 unit, then arrays element by element. */
-export function compareKeys(a: Key, b: Key): number {
+function compareKeys(a: Key, b: Key): number {
   if (typeof a === 'number' && typeof b === 'number') return a - b
   if (typeof a === 'string' && typeof b === 'string') return a < b ? -1 : a > b ? 1 : 0
   if (typeof a === 'object' && typeof b === 'object') {

@@ -1,11 +1,10 @@
-import { countOf, type MemberLists } from '../rooms/member-lists.ts'
+import type { MemberLists } from '../rooms/member-lists.ts'
 import type { EventRecord, Room, RoomStore } from '../rooms/room-store.ts'
 import type { RoomId, UserId } from '../spec/event.ts'
 import type { JsonObject } from '../spec/json.ts'
-import { powerLevelsOf } from '../spec/power-levels.ts'
-import { evaluatePushRules, type PushContext } from '../spec/push-rules.ts'
 import { Lru } from '../storage/lru.ts'
 import type { Position } from '../streams/stream.ts'
+import { mayNotify, PushJudge, readMarks } from './push-judge.ts'
 import type { Relations } from './relations.ts'
 import type { RoomLog } from './room-log.ts'
 import type { ReceiptEntry, SyncSources } from './sources.ts'
@@ -50,10 +49,12 @@ const none: Count = { notifications: 0, highlights: 0 }
  */
 export class UnreadCounts {
   readonly #deps: UnreadDeps
+  readonly #judge: PushJudge
   readonly #known = new Lru<string, Known>(5000)
 
   constructor(deps: UnreadDeps) {
     this.#deps = deps
+    this.#judge = new PushJudge(deps)
   }
 
   /** The fields of a joined room in `/sync`, for a stay that began at `joinedAt`. */
@@ -87,21 +88,10 @@ export class UnreadCounts {
   }
 
   async #recount(userId: UserId, room: Room, at: When & { readonly receipts: readonly ReceiptEntry[] }): Promise<Counts> {
-    const marks = await this.#marks(at.receipts)
+    const marks = await readMarks(this.#deps.store, at.receipts)
     const start = Math.max(at.joinedAt, marks.get('') ?? 0)
     const events = await this.#eventsAfter(room.roomId, start)
     return this.#count(userId, room, { events: events.filter(({ position }) => position <= at.upTo), from: new Map(), marks })
-  }
-
-  /** Up to which position the user has read: all of the room under the empty key, else a thread. */
-  async #marks(receipts: readonly ReceiptEntry[]): Promise<Map<string, Position>> {
-    const records = await this.#deps.store.events(receipts.map(({ eventId }) => eventId))
-    const marks = new Map<string, Position>()
-    for (const { threadId = '', eventId } of receipts) {
-      const position = records.get(eventId)?.position ?? 0
-      marks.set(threadId, Math.max(position, marks.get(threadId) ?? 0))
-    }
-    return marks
   }
 
   /** The room's newest events after a position, in the order in which they came. */
@@ -125,42 +115,20 @@ export class UnreadCounts {
     what: { readonly events: readonly EventRecord[]; readonly from: Counts; readonly marks: ReadonlyMap<string, Position> },
   ): Promise<Counts> {
     const counts = new Map(what.from)
-    const shown = what.events.filter(({ stored }) => stored.live && stored.status === 'accepted' && stored.redactedBy === undefined)
+    const shown = what.events.filter(mayNotify)
     if (shown.length === 0) return counts
-    const { sources, relations } = this.#deps
-    const [rules, context, ignored] = await Promise.all([
-      sources.pushRules.of(userId),
-      this.#context(userId, room),
-      sources.accountData.ignoredUsers(userId),
-    ])
+    const judge = await this.#judge.of(userId, room)
     for (const { event, position } of shown) {
-      if (ignored.has(event.sender)) continue
-      const thread = await relations.threadOf(event)
+      const thread = await this.#deps.relations.threadOf(event)
       // Whoever sends an event has read what came before it.
       if (event.sender === userId) counts.delete(thread)
       else if (position > (what.marks.get(thread) ?? 0)) {
-        const verdict = evaluatePushRules(rules, event, context)
-        if (verdict?.notify)
-          counts.set(thread, sum(counts.get(thread) ?? none, { notifications: 1, highlights: verdict.highlight ? 1 : 0 }))
+        const verdict = judge(event)
+        const count = { notifications: 1, highlights: verdict?.highlight ? 1 : 0 }
+        if (verdict?.notify) counts.set(thread, sum(counts.get(thread) ?? none, count))
       }
     }
     return counts
-  }
-
-  async #context(userId: UserId, room: Room): Promise<PushContext> {
-    const { store, members } = this.#deps
-    const [list, create, levels] = await Promise.all([
-      members.of(room.roomId, room.state),
-      store.stateEvent(room.state, 'm.room.create', ''),
-      store.stateEvent(room.state, 'm.room.power_levels', ''),
-    ])
-    const displayName = list.get(userId)?.record.event.content.displayname
-    return {
-      userId,
-      displayName: typeof displayName === 'string' ? displayName : undefined,
-      memberCount: countOf(list, 'join'),
-      powerLevels: powerLevelsOf(room.rules, create, levels),
-    }
   }
 }
 

@@ -74,6 +74,18 @@ test('whoever follows an invite link gets a homeserver, is let in, and writes fr
   await screenshot(alice, 'chat')
 })
 
+test('a link that the user did not type joins nothing before they agree', async ({ begin, demo }) => {
+  const { page: alice } = await begin('Alice')
+  await createRoom(alice, 'Trap', { open: true })
+  const hash = await inviteHash(alice)
+  const { page: bob } = await begin('Bob')
+  await bob.goto(demo.urlOf('Bob') + hash)
+  await expect(bob.getByRole('heading', { name: 'Join this room?' })).toBeVisible({ timeout: 30_000 })
+  await expect(bob.getByText('No rooms yet.')).toBeVisible()
+  await bob.getByRole('button', { name: 'Join', exact: true }).click()
+  await expect(bob.getByRole('textbox', { name: 'Message to Trap' })).toBeVisible({ timeout: 30_000 })
+})
+
 test('a room that is open to its link is joined at once, and its pictures arrive', async ({ begin }) => {
   const { page: alice } = await begin('Alice')
   await createRoom(alice, 'Fair', { open: true, encrypted: false })

@@ -111,12 +111,14 @@ class Run {
     for (const [i, view] of views.entries()) {
       const name = this.#world.servers[i]?.name
       if (view.state !== first.state) faults.push(`${name} resolved another state`)
-      if (view.extremities.join() !== first.extremities.join()) faults.push(`${name} has other extremities: ${view.extremities.join()}, not ${first.extremities.join()}`)
+      if (view.extremities.join() !== first.extremities.join())
+        faults.push(`${name} has other extremities: ${view.extremities.join()}, not ${first.extremities.join()}`)
       for (const [eventId, status] of first.verdicts) {
         const other = view.verdicts.get(eventId)
         if (other === undefined) faults.push(`${name} lacks ${eventId}`)
         else if (other !== status) this.#world.trace.push(`${name} holds ${eventId} for ${other}, not ${status}`)
-        if (other !== undefined && (other === 'rejected') !== (status === 'rejected')) faults.push(`${name} holds ${eventId} for ${other}, not ${status}`)
+        if (other !== undefined && (other === 'rejected') !== (status === 'rejected'))
+          faults.push(`${name} holds ${eventId} for ${other}, not ${status}`)
       }
       for (const eventId of view.verdicts.keys()) if (!first.verdicts.has(eventId)) faults.push(`only ${name} has ${eventId}`)
     }

@@ -1,3 +1,4 @@
+import { notificationEndpoints } from '../../src/api/client/notifications.ts'
 import { readingEndpoints } from '../../src/api/client/reading.ts'
 import { reportEndpoints } from '../../src/api/client/reports.ts'
 import { roomCreationEndpoints } from '../../src/api/client/room-creation.ts'
@@ -39,6 +40,7 @@ import { eventSigningBytes, withSignature } from '../../src/spec/signing.ts'
 import { MemoryStorage } from '../../src/storage/memory.ts'
 import { Stream } from '../../src/streams/stream.ts'
 import { History } from '../../src/sync/history.ts'
+import { Notifications } from '../../src/sync/notifications.ts'
 import { RoomViews } from '../../src/sync/room-views.ts'
 import { Sync } from '../../src/sync/sync.ts'
 import { Tokens } from '../../src/sync/token.ts'
@@ -149,6 +151,7 @@ export async function openClientApi(options: FixtureOptions = {}) {
       ...roomUpgradeEndpoints({ upgrader }),
       ...roomSearchEndpoints({ views, history, tokens }),
       ...spaceEndpoints({ spaces, directory, store }),
+      ...notificationEndpoints({ notifications: new Notifications({ views, sources }) }),
       ...reportEndpoints({ store, views, logger }),
       ...readingEndpoints({ typing, receipts, readMarkers: new ReadMarkers({ storage, accountData, members: store }) }),
     ],

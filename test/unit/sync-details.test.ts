@@ -210,6 +210,30 @@ describe('unread notifications', () => {
   })
 })
 
+describe('the list of notifications', () => {
+  test('has what notified, newest first, read or not, page by page', async () => {
+    const api = await openClientApi()
+    const { roomId } = await talking(api)
+    const other = (await talking(api)).roomId
+    const first = await api.send(bob, roomId, 'one')
+    await api.send(bob, other, 'two', { 'm.mentions': { user_ids: [alice] } })
+    await api.send(alice, roomId, 'mine')
+    await api.send(bob, roomId, 'three')
+    await api.post(alice, `/v3/rooms/${encode(roomId)}/receipt/m.read/${encode(first)}`)
+    const list = (body: JsonObject) => listAt(body, 'notifications').map((entry) => [at(entry, 'event', 'content', 'body'), entry.read])
+    const page = await api.get(alice, '/v3/notifications?limit=2')
+    expect(list(page)).toEqual([
+      ['three', false],
+      ['two', false],
+    ])
+    const rest = await api.get(alice, `/v3/notifications?limit=2&from=${String(page.next_token)}`)
+    expect(list(rest)).toEqual([['one', true]])
+    expect(rest.next_token).toBeUndefined()
+    expect(list(await api.get(alice, '/v3/notifications?only=highlight'))).toEqual([['two', false]])
+    expect(list(await api.get(bob, '/v3/notifications'))).toEqual([['mine', false]])
+  })
+})
+
 describe('what is not in the timeline', () => {
   test('typing and receipts of others arrive, private receipts only at their owner', async () => {
     const api = await openClientApi()
