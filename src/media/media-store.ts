@@ -12,6 +12,10 @@ import type { Thumbnailer, ThumbnailSize } from './thumbnailer.ts'
 
 /** How long a media id may wait for its content. */
 const reservationMs = 24 * 3600_000
+/** How much of others' media is kept. */
+const maxOthersBytes = 512 * 1024 * 1024
+/** Of what the platform has room for, media may take this much. */
+const quotaShare = 0.8
 /** Media ids a user may hold at once without content. */
 const maxReservations = 50
 
@@ -144,7 +148,7 @@ export class MediaStore {
       this.#deps.remote
         .download(server, mediaId, { timeoutMs, maxBytes: this.#deps.maxBytes, signal })
         .then(async (content) => {
-          await this.#keep(server, mediaId, content)
+          if (await this.#makeRoom(content.bytes.byteLength)) await this.#keep(server, mediaId, content)
           return content
         })
         .finally(() => this.#fetching.delete(key))
@@ -169,10 +173,27 @@ export class MediaStore {
     await storage.commit([put(media, [server, mediaId], row), ...filled], 'strict')
   }
 
+  /** Drops others' media, the longest kept first, until as much fits; `false` if it never will. */
+  async #makeRoom(size: number): Promise<boolean> {
+    const { storage, blobs, serverName } = this.#deps
+    const { bytes, quota } = await blobs.usage()
+    const rows = await storage.read([media], (tx) => tx.range(media, {}))
+    const others = rows.filter(([[server]]) => server !== serverName).sort(([, a], [, b]) => a.createdTs - b.createdTs)
+    let held = others.reduce((sum, [, row]) => sum + row.size, 0)
+    const limit = Math.min(maxOthersBytes, quota === undefined ? maxOthersBytes : quota * quotaShare - (bytes - held))
+    for (const [[server, mediaId], row] of others) {
+      if (held + size <= limit) break
+      await storage.commit([remove(media, [server, mediaId])], 'relaxed')
+      await blobs.remove(`${server}/${mediaId}`)
+      held -= row.size
+    }
+    return held + size <= limit
+  }
+
   /** New media is refused before events have to be. */
   async #makeSure(size: number): Promise<void> {
     const { bytes, quota } = await this.#deps.blobs.usage()
-    if (quota !== undefined && bytes + size > quota * 0.8) throw forbidden('The storage of this homeserver is almost full')
+    if (quota !== undefined && bytes + size > quota * quotaShare) throw forbidden('The storage of this homeserver is almost full')
   }
 
   #newId(): string {

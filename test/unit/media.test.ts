@@ -3,6 +3,7 @@ import { mediaEndpoints } from '../../src/api/client/media.ts'
 import { createHandler, type Handler } from '../../src/http/router.ts'
 import { MediaStore } from '../../src/media/media-store.ts'
 import { MemoryBlobStore } from '../../src/media/memory-blob-store.ts'
+import type { BlobStore } from '../../src/ports/blob-store.ts'
 import { notFound } from '../../src/spec/errors.ts'
 import { MemoryStorage } from '../../src/storage/memory.ts'
 import { SeededRandom } from '../simulation/seeded-random.ts'
@@ -109,5 +110,40 @@ describe('the content repository', () => {
     expect((await missing.json()).errcode).toBe('M_MISSING_PARAM')
     const thumbnail = await ask('GET', `/_matrix/client/v1/media/thumbnail/${path}?width=32&height=32`)
     expect(await thumbnail.text()).toBe('picture')
+  })
+
+  test('drops others’ media, the longest kept first, before it runs out of room, and never its own users’', async () => {
+    let now = 0
+    const asked: string[] = []
+    const memory = new MemoryBlobStore()
+    const blobs: BlobStore = {
+      write: (key, bytes) => memory.write(key, bytes),
+      read: (key) => memory.read(key),
+      remove: (key) => memory.remove(key),
+      usage: async () => ({ ...(await memory.usage()), quota: 1000 }),
+    }
+    const store = new MediaStore({
+      storage: new MemoryStorage(),
+      blobs,
+      clock: { now: () => now++, sleep: async () => undefined },
+      random: new SeededRandom(1),
+      serverName: 'a.example',
+      maxBytes: 1000,
+      incarnation: 1,
+      remote: {
+        download: async (_server, mediaId) => {
+          asked.push(mediaId)
+          return { contentType: 'text/plain', bytes: new Uint8Array(mediaId === 'huge' ? 900 : 300) }
+        },
+      },
+    })
+    const own = await store.upload('@alice:a.example', { contentType: 'text/plain', bytes: new Uint8Array(100) })
+    const wait = { timeoutMs: 0, signal: new AbortController().signal }
+    const get = (mediaId: string) => store.download('b.example', mediaId, wait)
+    for (const mediaId of ['one', 'two', 'three', 'three', 'two', 'one', 'huge']) await get(mediaId)
+    expect(asked).toEqual(['one', 'two', 'three', 'one', 'huge'])
+    expect((await get('huge')).bytes.byteLength).toBe(900)
+    expect((await store.local(own, 0, wait.signal)).bytes.byteLength).toBe(100)
+    expect((await blobs.usage()).bytes).toBeLessThanOrEqual(800)
   })
 })
