@@ -5,13 +5,13 @@ import { build, type Plugin } from 'vite'
 import { type StaticServer, startStaticServer } from '../../../scripts/serve.ts'
 import { pagesAtRoot, repairWebRtcRace, serviceWorker } from '../../../scripts/vite-plugins.ts'
 
-const pages = ['test/browser/site/index.html', 'test/browser/site/contract.html', 'worker/tab-host.html']
+const pages = ['test/browser/site/index.html', 'test/browser/site/contract.html']
 
 /** `stand-in`: answers at once, late, in streams or never, as a test wants it. */
 export type HomeserverKind = 'real' | 'stand-in'
 
-/** Builds the test pages, with the service worker and all that the app has, around a homeserver, and serves them. */
-export async function startSite(homeserver: HomeserverKind): Promise<StaticServer> {
+/** Builds pages, with the service worker and all that the app has, around a homeserver, into a new directory. */
+export async function buildSite(homeserver: HomeserverKind, input: readonly string[]): Promise<string> {
   const directory = await mkdtemp(join(tmpdir(), 'yurt-site-'))
   const output = { entryFileNames: 'workers/[name]-[hash].js', chunkFileNames: 'workers/[name]-[hash].js' }
   await build({
@@ -26,9 +26,15 @@ export async function startSite(homeserver: HomeserverKind): Promise<StaticServe
       target: 'es2022',
       modulePreload: false,
       minify: false,
-      rolldownOptions: { input: pages },
+      rolldownOptions: { input: [...input, 'worker/tab-host.html'] },
     },
   })
+  return directory
+}
+
+/** Builds the test pages and serves them. */
+export async function startSite(homeserver: HomeserverKind): Promise<StaticServer> {
+  const directory = await buildSite(homeserver, pages)
   const server = await startStaticServer({ directory, port: 0 })
   return {
     ...server,

@@ -1,0 +1,49 @@
+import { createClient, type LoginResponse, type RegisterResponse } from 'matrix-js-sdk'
+import { quietLogger } from '../../../demo/session/quiet-logger.ts'
+import type { ClientReport } from './client-report.ts'
+import { type ClientSession, TestClient } from './test-client.ts'
+
+declare global {
+  interface Window {
+    /** What a page can do that has a client and knows nothing of homeservers. */
+    clients: typeof clients
+    /** Put in by a test that keeps a ledger. */
+    report?: (report: ClientReport) => Promise<void> | void
+  }
+}
+
+const password = 'wonderland-7'
+const key = (name: string) => `client:${name}`
+
+function keep(name: string, answer: LoginResponse | RegisterResponse, recoveryKey: readonly number[]): ClientSession {
+  const { user_id: userId, device_id: deviceId, access_token: accessToken } = answer
+  if (!deviceId || !accessToken) throw new Error('the homeserver gave no device')
+  const session = { name, userId, deviceId, accessToken, recoveryKey }
+  localStorage.setItem(key(name), JSON.stringify(session))
+  return session
+}
+
+const unnamed = () => createClient({ baseUrl: location.origin, logger: quietLogger })
+
+const clients = {
+  /** A new account with cross-signing and a backup of its message keys. The page finds it again by its user name. */
+  register: async (username: string): Promise<TestClient> => {
+    const answer = await unnamed().registerRequest({ username, password, auth: { type: 'm.login.dummy' } })
+    const recoveryKey = [...crypto.getRandomValues(new Uint8Array(32))]
+    const client = await TestClient.start(keep(username, answer, recoveryKey))
+    await client.setUpTrust(password)
+    return client
+  },
+  /** Another device of an account, found again by `name`, which is trusted because it is given the recovery key. */
+  logIn: async (username: string, name: string, recoveryKey: readonly number[]): Promise<TestClient> => {
+    const identifier = { type: 'm.id.user', user: username }
+    const answer = await unnamed().loginRequest({ type: 'm.login.password', identifier, password })
+    const client = await TestClient.start(keep(name, answer, recoveryKey))
+    await client.takeTrust()
+    return client
+  },
+  /** The device that this browser kept. */
+  resume: async (name: string): Promise<TestClient> => TestClient.start(JSON.parse(localStorage.getItem(key(name)) ?? '')),
+}
+
+window.clients = clients
