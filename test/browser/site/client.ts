@@ -42,8 +42,9 @@ const clients = {
     await client.takeTrust()
     return client
   },
-  /** The device that this browser kept. */
-  resume: async (name: string): Promise<TestClient> => TestClient.start(JSON.parse(localStorage.getItem(key(name)) ?? '')),
+  /** A device again: one that this page kept under its name, or whose session a test kept. */
+  resume: async (who: string | ClientSession): Promise<TestClient> =>
+    TestClient.start(typeof who === 'string' ? JSON.parse(localStorage.getItem(key(who)) ?? '') : who),
 }
 
 window.clients = clients

@@ -5,14 +5,19 @@ import {
   EventStatus,
   type EventTimeline,
   EventType,
+  Filter,
   type MatrixClient,
   type MatrixEvent,
   Method,
   MsgType,
+  PendingEventOrdering,
   Preset,
   SyncState,
 } from 'matrix-js-sdk'
 import { quietLogger } from '../../../demo/session/quiet-logger.ts'
+import type { SyncAnswer } from './client-report.ts'
+
+const timelineLimit = 500
 
 /** Who is logged in, as the page keeps it. */
 export interface ClientSession {
@@ -60,7 +65,16 @@ export class TestClient {
     const client = new TestClient(session)
     await client.sdk.initRustCrypto({ cryptoDatabasePrefix: `crypto-${session.deviceId}` })
     const synced = new Promise<void>((resolve) => client.sdk.on(ClientEvent.Sync, (state) => state === SyncState.Prepared && resolve()))
-    await client.sdk.startClient({ initialSyncLimit: 500, lazyLoadMembers: true })
+    const filter = new Filter(session.userId)
+    // No sync leaves anything out that one of these tests writes.
+    filter.setTimelineLimit(timelineLimit)
+    filter.setLazyLoadMembers(true)
+    await client.sdk.startClient({
+      filter,
+      initialSyncLimit: timelineLimit,
+      lazyLoadMembers: true,
+      pendingEventOrdering: PendingEventOrdering.Detached,
+    })
     await synced
     return client
   }
@@ -153,6 +167,17 @@ export class TestClient {
     return kept.flatMap(textOf)
   }
 
+  /** Syncs apart from the SDK: the answers from `since`, or from the beginning, until there is nothing new. */
+  async syncsSince(since?: string): Promise<SyncAnswer[]> {
+    const filter = JSON.stringify({ room: { timeline: { limit: timelineLimit } } })
+    const query = new URLSearchParams({ filter, ...(since === undefined ? {} : { since }) })
+    const headers = { authorization: `Bearer ${this.session.accessToken}` }
+    const response = await fetch(`/_matrix/client/v3/sync?${query}`, { headers })
+    if (!response.ok) throw new Error(`/sync was answered ${response.status}`)
+    const answer = syncAnswer(since, await response.json())
+    return answer.eventIds.length === 0 ? [answer] : [answer, ...(await this.syncsSince(answer.next))]
+  }
+
   /** Uploads a picture and sends it into the room. */
   async sendPicture(roomId: string, [width, height]: readonly [number, number]): Promise<SentPicture> {
     const canvas = new OffscreenCanvas(width, height)
@@ -214,31 +239,29 @@ export class TestClient {
   }
 }
 
-interface SyncAnswer {
-  readonly next_batch: string
-  readonly rooms?: {
-    readonly join?: Readonly<Record<string, { readonly timeline: { readonly events: { event_id: string }[]; readonly limited?: boolean } }>>
-  }
-}
-
-/** A `fetch` that tells a test which events each answer of `/sync` brings, before the client sees it. */
+/** A `fetch` that tells a test what each answer of `/sync` brings, before the client sees it. */
 function reportingFetch(name: string): typeof fetch {
   return async (resource, options) => {
     const response = await fetch(resource, options)
     const url = new URL(resource instanceof Request ? resource.url : resource, location.href)
-    if (!window.report || !response.ok || !url.pathname.endsWith('/sync')) return response
-    const { next_batch: next, rooms }: SyncAnswer = await response.clone().json()
-    const timelines = Object.values(rooms?.join ?? {}).map(({ timeline }) => timeline)
-    await window.report({
-      type: 'synced',
-      name,
-      since: url.searchParams.get('since') ?? undefined,
-      next,
-      eventIds: timelines.flatMap(({ events }) => events.map(({ event_id: eventId }) => eventId)),
-      limited: timelines.some(({ limited }) => limited),
-    })
+    if (window.report && response.ok && url.pathname.endsWith('/sync')) {
+      const since = url.searchParams.get('since') ?? undefined
+      await window.report({ type: 'synced', name, ...syncAnswer(since, await response.clone().json()) })
+    }
     return response
   }
+}
+
+interface SyncBody {
+  readonly next_batch: string
+  readonly rooms?: {
+    readonly join?: Readonly<Record<string, { readonly timeline: { readonly events: { event_id: string }[] } }>>
+  }
+}
+
+function syncAnswer(since: string | undefined, { next_batch: next, rooms }: SyncBody): SyncAnswer {
+  const events = Object.values(rooms?.join ?? {}).flatMap(({ timeline }) => timeline.events)
+  return { since, next, eventIds: events.map(({ event_id: eventId }) => eventId) }
 }
 
 function timelinesUpTo(timeline: EventTimeline): EventTimeline[] {

@@ -3,7 +3,7 @@ import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { type BrowserContext, test as base, expect, type JSHandle, type Page } from '@playwright/test'
 import { type StaticServer, startStaticServer } from '../../../scripts/serve.ts'
-import type { TestClient } from '../site/test-client.ts'
+import type { ClientSession, TestClient } from '../site/test-client.ts'
 import { buildSite } from './site.ts'
 
 /** A client of matrix-js-sdk in a page. */
@@ -63,9 +63,9 @@ export function register(page: Page, username: string): Promise<Client> {
   return page.evaluateHandle((name) => window.clients.register(name), username)
 }
 
-/** The client that this browser kept under a name, started again in this page. */
-export function resume(page: Page, name: string): Promise<Client> {
-  return page.evaluateHandle((name) => window.clients.resume(name), name)
+/** A client started again in this page: one that the browser kept under a name, or whose session the test kept. */
+export function resume(page: Page, who: string | ClientSession): Promise<Client> {
+  return page.evaluateHandle((who) => window.clients.resume(who), who)
 }
 
 /** An encrypted room of `host`, in which the guests are. */
