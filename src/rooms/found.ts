@@ -2,12 +2,13 @@ import type { Clock } from '../ports/clock.ts'
 import type { Random } from '../ports/random.ts'
 import { encodeUrlSafeBase64 } from '../spec/base64.ts'
 import { buildPdu } from '../spec/build-pdu.ts'
-import { tooLarge, unknownError } from '../spec/errors.ts'
+import { unknownError } from '../spec/errors.ts'
 import type { RoomEvent, RoomId, ServerName, UserId } from '../spec/event.ts'
 import { parseEvent } from '../spec/event-format.ts'
 import type { JsonObject } from '../spec/json.ts'
 import type { RoomVersionRules } from '../spec/room-version.ts'
 import { chosenFields } from './chosen-id.ts'
+import { formatRefusal } from './format-refusal.ts'
 import type { SignEvent } from './remote.ts'
 import type { RoomQueue } from './room-queue.ts'
 
@@ -21,7 +22,7 @@ export interface Foundation {
 
 /**
  * Makes a room that consists of its create event alone, durably. Its id is the create event's hash from version 12 on, and
- * random before. Throws `M_TOO_LARGE` for content beyond the limits.
+ * random before. Throws `M_TOO_LARGE` or `M_BAD_JSON` for content that no event may have.
  */
 export async function foundRoom(
   { rules, creator, createContent }: Foundation,
@@ -45,7 +46,7 @@ export async function foundRoom(
     const chosen = chosenFields(rules, { sender: creator, random: deps.random, hashOf: () => undefined })
     const pdu = buildPdu({ ...fields, ...chosen, prevEvents: [], authEvents: [], depth: 1 }, rules)
     const parsed = parseEvent(await deps.signEvent(pdu, rules), rules)
-    if ('error' in parsed) throw tooLarge(parsed.error)
+    if ('error' in parsed) throw formatRefusal(parsed)
     if (await isFounded(parsed.event, rules, deps.queue)) return parsed.event.roomId
   }
 }

@@ -2,13 +2,13 @@ import type { Clock } from '../ports/clock.ts'
 import type { Random } from '../ports/random.ts'
 import { authEventKeys } from '../spec/auth-events.ts'
 import { buildPdu } from '../spec/build-pdu.ts'
-import { tooLarge } from '../spec/errors.ts'
 import type { EventId, RoomEvent, RoomId, UserId } from '../spec/event.ts'
 import { parseEvent } from '../spec/event-format.ts'
 import { referenceHash } from '../spec/event-hash.ts'
 import type { JsonObject } from '../spec/json.ts'
 import type { SentTransaction } from '../storage/tables/rooms.ts'
 import { chosenFields } from './chosen-id.ts'
+import { formatRefusal } from './format-refusal.ts'
 import type { SignEvent } from './remote.ts'
 import type { RoomDraft } from './room-draft.ts'
 
@@ -32,7 +32,7 @@ const maxPrevEvents = 20
 /**
  * Builds, hashes and signs the event at the head of the room. The state before it is the draft's current state, unless the
  * room has more extremities than one event may join.
- * Throws `M_TOO_LARGE` where the event breaks a limit of the event format.
+ * Throws `M_TOO_LARGE` or `M_BAD_JSON` where the event breaks the event format.
  */
 export async function buildLocalEvent(
   draft: RoomDraft,
@@ -57,6 +57,6 @@ export async function buildLocalEvent(
     rules,
   )
   const parsed = parseEvent(await deps.signEvent(pdu, rules), rules)
-  if ('error' in parsed) throw tooLarge(`The event breaks the event format: ${parsed.error}`)
+  if ('error' in parsed) throw formatRefusal(parsed)
   return parsed.event
 }

@@ -33,7 +33,7 @@ export class RoomSender {
 
   /**
    * Sends one event; resolves with its id once it is durable. The same transaction of the same device is the same event.
-   * Throws `M_NOT_FOUND` for a room we are not in, `M_FORBIDDEN` with the rule that forbids it, `M_TOO_LARGE`.
+   * Throws `M_NOT_FOUND` for a room we are not in, `M_FORBIDDEN` with the rule that forbids it, `M_TOO_LARGE` or `M_BAD_JSON`.
    */
   async send(request: LocalEvent): Promise<EventId> {
     return this.#deps.queue.enqueue(request.roomId, async (draft) => {

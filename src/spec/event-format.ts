@@ -21,10 +21,18 @@ export interface EventLimits {
 
 export const eventLimits: EventLimits = { bytes: 65_536, prevEvents: 20, authEvents: 10, nesting: 512 }
 
-export type ParsedEvent = { readonly event: RoomEvent } | { readonly error: string }
+/** Why an event is none. */
+export interface FormatFault {
+  readonly error: string
+  /** Whether it breaks a limit of size, and would be an event if it were smaller. */
+  readonly isTooLarge: boolean
+}
+
+export type ParsedEvent = { readonly event: RoomEvent } | FormatFault
 
 /** Thrown within this file alone, so that the checks read as a list. */
 class FormatError extends Error {}
+class SizeError extends FormatError {}
 
 /**
  * Checks a PDU against the event format of its room version (room versions, "Event format"; Client-Server API, "Size limits")
@@ -35,7 +43,7 @@ export function parseEvent(pdu: JsonValue, rules: RoomVersionRules, limits: Even
   try {
     return { event: readEvent(checkJson(pdu, rules, limits), rules, limits) }
   } catch (error) {
-    if (error instanceof FormatError) return { error: error.message }
+    if (error instanceof FormatError) return { error: error.message, isTooLarge: error instanceof SizeError }
     throw error
   }
 }
@@ -48,7 +56,7 @@ function checkJson(value: JsonValue, rules: RoomVersionRules, limits: EventLimit
   const isAllowed = rules.strictCanonicalJson ? isStrictJson : isEncodableJson
   if (!isAllowed(pdu)) throw new FormatError('the event is not canonical JSON')
   // The order of its keys, all that tells canonical JSON from this, does not change its length.
-  if (!fitsUtf8(JSON.stringify(pdu), limits.bytes)) throw new FormatError(`the event is larger than ${limits.bytes} bytes`)
+  if (!fitsUtf8(JSON.stringify(pdu), limits.bytes)) throw new SizeError(`the event is larger than ${limits.bytes} bytes`)
   return pdu
 }
 
@@ -108,7 +116,7 @@ export function maxDepth(rules: RoomVersionRules): number {
 function readReferences(pdu: Pdu, key: string, { rules, most }: { rules: RoomVersionRules; most: number }): EventId[] {
   const references = pdu[key]
   if (!Array.isArray(references)) throw new FormatError(`${key} is not a list`)
-  if (references.length > most) throw new FormatError(`${key} has more than ${most} entries`)
+  if (references.length > most) throw new SizeError(`${key} has more than ${most} entries`)
   return references.map((reference) => {
     const eventId = rules.eventId === 'chosen' ? referencePairId(reference) : reference
     if (typeof eventId !== 'string' || !isEventId(eventId)) throw new FormatError(`${key} has an entry that is no event id`)
@@ -142,7 +150,7 @@ function checkSignatures(pdu: Pdu): void {
 function boundedString(pdu: Pdu, key: string): string {
   const value = pdu[key]
   if (typeof value !== 'string') throw new FormatError(`${key} is missing or not a string`)
-  if (!fitsBytes(value)) throw new FormatError(`${key} is longer than 255 bytes`)
+  if (!fitsBytes(value)) throw new SizeError(`${key} is longer than 255 bytes`)
   return value
 }
 

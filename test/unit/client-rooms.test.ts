@@ -210,7 +210,9 @@ describe('sending', () => {
       413,
       'M_TOO_LARGE',
     ])
-    expect(await fails(api, alice, 'PUT', `${rooms(roomId)}/send/m.room.message/1`, '[]')).toEqual([400, 'M_BAD_JSON'])
+    for (const body of ['[]', '{"a":1.5}', '{"a":9007199254740992}', '{"a":"\\ud800"}']) {
+      expect(await fails(api, alice, 'PUT', `${rooms(roomId)}/send/m.room.message/1`, body)).toEqual([400, 'M_BAD_JSON'])
+    }
     expect(await fails(api, alice, 'PUT', `${rooms(roomId)}/send/m.room.message/1`, '{')).toEqual([400, 'M_NOT_JSON'])
     expect(await fails(api, alice, 'PUT', `${rooms(roomId)}/send/${'x'.repeat(256)}/1`, {})).toEqual([400, 'M_INVALID_PARAM'])
     expect(await fails(api, alice, 'PUT', `/v3/rooms/nonsense/send/m.room.message/1`, {})).toEqual([400, 'M_INVALID_PARAM'])
