@@ -44,7 +44,7 @@ export function createRoutes({ peers, links, homeserver }: RoutesOptions): Route
 
   /** The relays in the order in which they are asked: that of the name first, which holds the mailbox. */
   const relaysFor = (to: ServerName): RelayLink[] => {
-    const isNamed = ({ domain }: RelayLink): boolean => domain !== undefined && to.endsWith(`.${domain}`)
+    const isNamed = ({ domain }: RelayLink): boolean => domain !== undefined && withoutPort(to).endsWith(`.${domain}`)
     return admitted().sort((left, right) => Number(isNamed(right)) - Number(isNamed(left)))
   }
 
@@ -88,4 +88,8 @@ export function createRoutes({ peers, links, homeserver }: RoutesOptions): Route
       for (const name of waiting) homeserver.reachable(name)
     },
   }
+}
+
+function withoutPort(server: ServerName): string {
+  return server.replace(/:\d+$/, '')
 }

@@ -1,6 +1,7 @@
-import { ClientEvent, createClient, type MatrixClient, Preset, SyncState } from 'matrix-js-sdk'
+import { type MatrixClient, Preset } from 'matrix-js-sdk'
 import { afterAll, beforeAll, beforeEach, describe, test, vi } from 'vitest'
-import { type Client, eventually } from './matrix-client.ts'
+import { holds, openEncrypting, reads } from './encrypting-client.ts'
+import type { Client } from './matrix-client.ts'
 import { type ConnectedServers, connectServers } from './servers.ts'
 import { installSynapse } from './synapse.ts'
 
@@ -13,17 +14,9 @@ let missing: string | undefined
 let world: ConnectedServers | undefined
 const opened: MatrixClient[] = []
 
-/** A user's client with encryption, synced. */
-async function open(
-  { userId, deviceId, token: accessToken }: Client,
-  at: { baseUrl: string; fetchFn?: typeof fetch },
-): Promise<MatrixClient> {
-  const client = createClient({ ...at, userId, deviceId, accessToken })
+async function open(user: Promise<Client>, at: Parameters<typeof openEncrypting>[1]): Promise<MatrixClient> {
+  const client = await openEncrypting(await user, at)
   opened.push(client)
-  await client.initRustCrypto({ useIndexedDB: false })
-  const synced = new Promise<void>((resolve) => client.on(ClientEvent.Sync, (state) => state === SyncState.Prepared && resolve()))
-  await client.startClient({ initialSyncLimit: 20, lazyLoadMembers: true })
-  await synced
   return client
 }
 
@@ -31,8 +24,8 @@ async function people(name: string): Promise<{ ours: MatrixClient; theirs: Matri
   if (!world) throw new Error('there is no Synapse')
   const { yurt, synapse } = world
   return {
-    ours: await open(await yurt.register(name), { baseUrl: 'http://yurt', fetchFn: yurt.fetch }),
-    theirs: await open(await synapse.register(name), { baseUrl: synapse.url }),
+    ours: await open(yurt.register(name), { baseUrl: 'http://yurt', fetchFn: yurt.fetch }),
+    theirs: await open(synapse.register(name), { baseUrl: synapse.url }),
   }
 }
 
@@ -46,22 +39,6 @@ async function meet(host: MatrixClient, guest: MatrixClient): Promise<string> {
   await guest.joinRoom(roomId)
   for (const client of [host, guest]) await holds('both members', () => client.getRoom(roomId)?.getJoinedMembers().length === 2)
   return roomId
-}
-
-async function holds(what: string, check: () => boolean | undefined): Promise<void> {
-  await eventually(async () => {
-    if (!check()) throw new Error(`waited in vain: ${what}`)
-  })
-}
-
-async function reads(client: MatrixClient, roomId: string, text: string): Promise<void> {
-  await holds(`${client.getUserId()} reads ${text}`, () =>
-    client
-      .getRoom(roomId)
-      ?.getLiveTimeline()
-      .getEvents()
-      .some((event) => event.isEncrypted() && event.getContent().body === text),
-  )
 }
 
 describe('encrypted, with Synapse', () => {

@@ -61,6 +61,8 @@ export interface SynapseOptions {
   readonly tls: { readonly cert: string; readonly key: string }
   /** PEM of the CAs whose certificates other servers show. */
   readonly trustedCa: string
+  /** A domain whose names it finds on this machine: what DNS would do. */
+  readonly domainHere?: string
 }
 
 /** A real Synapse on loopback: HTTPS towards servers, HTTP towards clients, SQLite, a private CA, no notary. */
@@ -79,13 +81,17 @@ export class Synapse {
     const { dir } = this.#options
     const config = join(dir, 'homeserver.yaml')
     if (!existsSync(config)) await this.#configure(config)
-    const process = spawn(python, ['-m', 'synapse.app.homeserver', '-c', config], { stdio: 'ignore' })
-    const gone = new Promise<void>((resolve) => process.once('exit', () => resolve()))
+    const child = spawn(python, ['-m', 'synapse.app.homeserver', '-c', config], {
+      stdio: 'ignore',
+      // Python runs the sitecustomize.py that it finds there.
+      env: { ...process.env, PYTHONPATH: dir },
+    })
+    const gone = new Promise<void>((resolve) => child.once('exit', () => resolve()))
     this.#stop = async () => {
-      process.kill('SIGTERM')
+      child.kill('SIGTERM')
       await gone
     }
-    await this.#answering(process)
+    await this.#answering(child)
   }
 
   async stop(): Promise<void> {
@@ -133,8 +139,9 @@ export class Synapse {
   }
 
   async #configure(file: string): Promise<void> {
-    const { dir, federationPort, clientPort, tls, trustedCa } = this.#options
+    const { dir, federationPort, clientPort, tls, trustedCa, domainHere } = this.#options
     await mkdir(dir, { recursive: true })
+    if (domainHere !== undefined) await writeFile(join(dir, 'sitecustomize.py'), lookUpHere(domainHere))
     await writeFile(join(dir, 'tls.crt'), tls.cert)
     await writeFile(join(dir, 'tls.key'), tls.key)
     await writeFile(join(dir, 'trusted.pem'), trustedCa)
@@ -188,4 +195,15 @@ export class Synapse {
     await writeFile(file, JSON.stringify(config))
     await run(python, ['-m', 'synapse.app.homeserver', '-c', file, '--generate-missing-configs'])
   }
+}
+
+/** Stands in for a wildcard DNS name. */
+function lookUpHere(domain: string): string {
+  return `import socket
+look_up = socket.getaddrinfo
+def getaddrinfo(host, *rest, **named):
+    name = host.decode() if isinstance(host, bytes) else host
+    return look_up("127.0.0.1" if name is not None and name.endswith(".${domain}") else host, *rest, **named)
+socket.getaddrinfo = getaddrinfo
+`
 }
