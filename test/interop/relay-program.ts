@@ -2,8 +2,8 @@ import { type ChildProcess, spawn } from 'node:child_process'
 import { once } from 'node:events'
 import { writeFile } from 'node:fs/promises'
 import { join } from 'node:path'
-import { DatabaseSync } from 'node:sqlite'
 import { createInterface } from 'node:readline'
+import { DatabaseSync } from 'node:sqlite'
 
 /** The relay as an operator runs it: a process of its own, configured by a file. */
 export class RelayProgram {
