@@ -7,6 +7,7 @@ import { composeRooms } from './composition/rooms.ts'
 import { composeUsers } from './composition/users.ts'
 import { Neighbourhood } from './federation/neighbourhood.ts'
 import type { QueueStatus } from './federation/sender.ts'
+import type { Endpoint } from './http/endpoint.ts'
 import type { Handler } from './http/router.ts'
 import { MediaStore } from './media/media-store.ts'
 import type { HomeserverPorts } from './ports/homeserver-ports.ts'
@@ -18,6 +19,8 @@ export interface Homeserver {
   readonly handleClient: Handler
   /** Answers the Server-Server API. */
   readonly handleFederation: Handler
+  /** All that the two APIs serve, as data. */
+  readonly endpoints: { readonly client: readonly Endpoint[]; readonly federation: readonly Endpoint[] }
   /** What waits for other servers, for people to see. */
   queues(): Promise<readonly QueueStatus[]>
   /** Resolves once every event that other servers sent has been dealt with. */
@@ -51,13 +54,14 @@ export async function createHomeserver(ports: HomeserverPorts): Promise<Homeserv
     incarnation: ports.settings.incarnation,
   })
   const parts = { ...ports, stream, remotes, rooms, federation, keys, users, media }
-  const handleClient = composeClientApi(parts)
-  const handleFederation = composeFederationApi(parts)
+  const client = composeClientApi(parts)
+  const server = composeFederationApi(parts)
   await federation.sender.start()
   await rooms.receiver.resume()
   return {
-    handleClient,
-    handleFederation,
+    handleClient: client.handle,
+    handleFederation: server.handle,
+    endpoints: { client: client.endpoints, federation: server.endpoints },
     queues: () => federation.sender.queues(),
     idle: async () => {
       await rooms.receiver.idle()

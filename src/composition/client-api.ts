@@ -29,7 +29,7 @@ import { spaceEndpoints } from '../api/client/spaces.ts'
 import { syncEndpoints } from '../api/client/sync.ts'
 import { usersEndpoints } from '../api/client/users.ts'
 import { createRateLimit } from '../http/rate-limit.ts'
-import { createHandler, type Handler } from '../http/router.ts'
+import { type Api, createApi } from '../http/router.ts'
 import { RoomCreator } from '../rooms/create.ts'
 import { Directory } from '../rooms/directory.ts'
 import { FindableMembers } from '../rooms/findable-members.ts'
@@ -51,7 +51,7 @@ import { shownProfile } from './rooms.ts'
 const serversAsked = 3
 
 /** The Client-Server API. */
-export function composeClientApi(parts: Parts): Handler {
+export function composeClientApi(parts: Parts): Api {
   const { users, keys, rooms, remotes, media, clock, logger, settings, stream } = parts
   const { serverName } = parts.signer
   const { store, membership } = rooms
@@ -109,7 +109,7 @@ export function composeClientApi(parts: Parts): Handler {
       userDirectory: new UserDirectory({ ...users, serverName, source: new FindableMembers({ store, members }) }),
     }),
   ]
-  return createHandler(endpoints, {
+  return createApi(endpoints, {
     authenticator: {
       user: (token, origin) => users.sessions.user(token, origin),
       server: () => Promise.reject(unauthorized('This is the Client-Server API')),

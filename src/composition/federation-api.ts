@@ -12,7 +12,7 @@ import { createServerAuthentication } from '../federation/request-authentication
 import { ServerView } from '../federation/server-view.ts'
 import { SpaceView } from '../federation/space-view.ts'
 import { createRateLimit } from '../http/rate-limit.ts'
-import { createHandler, type Handler } from '../http/router.ts'
+import { type Api, createApi } from '../http/router.ts'
 import { Directory } from '../rooms/directory.ts'
 import { MemberLists } from '../rooms/member-lists.ts'
 import { Withdrawals } from '../rooms/withdrawals.ts'
@@ -21,7 +21,7 @@ import type { Parts } from './parts.ts'
 import { software } from './software.ts'
 
 /** The Server-Server API. */
-export function composeFederationApi(parts: Parts): Handler {
+export function composeFederationApi(parts: Parts): Api {
   const { remotes, rooms, federation, keys, users, media, clock, logger } = parts
   const { serverName } = parts.signer
   const view = new ServerView({ store: rooms.store, roomServers: federation.roomServers, serverName })
@@ -52,7 +52,7 @@ export function composeFederationApi(parts: Parts): Handler {
     ...versionEndpoints(software),
   ]
   const server = createServerAuthentication({ serverName, checker: remotes.checker, clock, heard: federation.sender.heard })
-  return createHandler(endpoints, {
+  return createApi(endpoints, {
     authenticator: { server, user: () => Promise.reject(unauthorized('This is the Server-Server API')) },
     logger,
     rateLimit: createRateLimit({ clock, enabled: parts.settings.rateLimits }),

@@ -25,17 +25,32 @@ export interface Authenticator {
 /** Called before an endpoint runs; throws `M_LIMIT_EXCEEDED`. */
 export type RateLimit = (endpoint: Endpoint, caller: Caller, origin: RequestOrigin) => void
 
+/** What an API stands behind. */
+export interface Edge {
+  readonly authenticator: Authenticator
+  readonly logger: Logger
+  readonly rateLimit: RateLimit
+}
+
+/** The endpoints of an API, and what serves them. */
+export interface Api {
+  readonly endpoints: readonly Endpoint[]
+  readonly handle: Handler
+}
+
 const corsHeaders = {
   'access-control-allow-origin': '*',
   'access-control-allow-methods': 'GET, POST, PUT, DELETE, OPTIONS, PATCH',
   'access-control-allow-headers': 'X-Requested-With, Content-Type, Authorization',
 }
 
+/** An API of `endpoints`: see {@link createHandler}. */
+export function createApi(endpoints: readonly Endpoint[], edge: Edge): Api {
+  return { endpoints, handle: createHandler(endpoints, edge) }
+}
+
 /** Makes the handler that serves `endpoints`. Everything else answers `404 M_UNRECOGNIZED`, another method `405`. */
-export function createHandler(
-  endpoints: readonly Endpoint[],
-  edge: { readonly authenticator: Authenticator; readonly logger: Logger; readonly rateLimit: RateLimit },
-): Handler {
+export function createHandler(endpoints: readonly Endpoint[], edge: Edge): Handler {
   const router = new TrieRouter<Endpoint>()
   const anyMethod = new TrieRouter<true>()
   for (const endpoint of endpoints) {

@@ -488,14 +488,6 @@ describe('finding users', () => {
     home.members.rooms.clear()
     expect(await search('carol')).toEqual({ limited: false, results: [] })
   })
-
-  test('shows rooms shared with another user', async () => {
-    home.members.rooms.set('!private:a.example', new Set([alice.userId]))
-    const mutual = (userId: string) => home.ask('GET', `/v1/mutual_rooms?user_id=${path(userId)}`, { token: alice.token })
-    expect((await mutual(bob.userId)).body).toEqual({ joined: [room], count: 1 })
-    expect((await mutual(alice.userId)).body.errcode).toBe('M_INVALID_PARAM')
-    expect((await mutual('nonsense')).body.errcode).toBe('M_INVALID_PARAM')
-  })
 })
 
 describe('OpenID tokens', () => {
