@@ -24,14 +24,14 @@ export function composeRooms(ports: HomeserverPorts & { readonly stream: Stream;
   const store = new RoomStore(storage, stream.current)
   const queue = new RoomQueue(store, new RoomCommitter({ stream, store, clock, serverName }))
   const sender = new RoomSender({ queue, store, clock, random, signEvent })
-  const gapFiller = new GapFiller({ store, remote, verifier, logger })
-  const placer = new EventPlacer({ queue, gapFiller })
-  const receiver = new RoomReceiver({ storage, stream, store, gapFiller, placer, verifier, signEvent, logger, serverName })
-  const backfill = new Backfill({ store, placer, remote, verifier, logger, serverName })
-  const profileOf = (userId: UserId) => shownProfile(ports, userId)
-  const membership = new RoomMembership({ queue, remote, verifier, signEvent, clock, random, store, stream, sender, serverName, profileOf })
   const memberLists = new MemberLists(store)
   const currentMembers = new CurrentMembers({ store, members: memberLists })
+  const gapFiller = new GapFiller({ store, members: currentMembers, remote, verifier, clock, logger, serverName })
+  const placer = new EventPlacer({ queue, gapFiller })
+  const receiver = new RoomReceiver({ storage, stream, store, gapFiller, placer, verifier, signEvent, clock, logger, serverName })
+  const backfill = new Backfill({ store, gapFiller, placer, remote, verifier, clock, logger })
+  const profileOf = (userId: UserId) => shownProfile(ports, userId)
+  const membership = new RoomMembership({ queue, remote, verifier, signEvent, clock, random, store, stream, sender, serverName, profileOf })
   return { store, queue, sender, receiver, backfill, membership, memberLists, currentMembers }
 }
 

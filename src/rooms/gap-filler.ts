@@ -1,12 +1,26 @@
+import type { Clock } from '../ports/clock.ts'
 import type { Logger } from '../ports/logger.ts'
-import type { EventId, RoomEvent, RoomId, ServerName } from '../spec/event.ts'
+import type { RoomMembers } from '../ports/room-members.ts'
+import { type EventId, type Pdu, type RoomEvent, type RoomId, type ServerName, type StateKey, stateKeyOf } from '../spec/event.ts'
 import type { RoomVersionRules } from '../spec/room-version.ts'
 import { receivePdus, valid } from './incoming.ts'
 import type { EventVerifier, RemoteServers } from './remote.ts'
 import type { RoomStore } from './room-store.ts'
 
-/** Bounds of what one gap may cost. */
-const gapLimits = { missingEvents: 100, authEvents: 1000, rounds: 20 }
+/** Bounds of what one gap may cost; the requests within them have their own bounds on bytes and time. */
+const gapLimits = { servers: 4, answers: 12, events: 500, eventsInAnswer: 100, authEvents: 1000, rounds: 20, atOnce: 20, timeMs: 120_000 }
+
+/** Ends of the graph that are named in one request. */
+const endsNamed = 50
+
+/** A hole in what we know of a room: whom to ask, in this order, and until when. */
+export interface Gap {
+  readonly roomId: RoomId
+  readonly rules: RoomVersionRules
+  readonly servers: readonly ServerName[]
+  /** On our clock, ms. */
+  readonly until: number
+}
 
 /** A state that a server told us, with the events of it that we lacked. */
 export interface ToldState {
@@ -14,27 +28,42 @@ export interface ToldState {
   readonly events: readonly RoomEvent[]
 }
 
-/** Fetches from other servers what events refer to. Everything it returns is verified, and judged by nobody yet. */
-export class GapFiller {
-  readonly #deps: { readonly store: RoomStore; readonly remote: RemoteServers; readonly verifier: EventVerifier; readonly logger: Logger }
+interface GapFillerDeps {
+  readonly store: RoomStore
+  readonly members: Pick<RoomMembers, 'servers'>
+  readonly remote: RemoteServers
+  readonly verifier: EventVerifier
+  readonly clock: Clock
+  readonly logger: Logger
+  readonly serverName: ServerName
+}
 
-  constructor(deps: {
-    readonly store: RoomStore
-    readonly remote: RemoteServers
-    readonly verifier: EventVerifier
-    readonly logger: Logger
-  }) {
+/**
+ * Fetches from other servers what events refer to: from the one that sent them first, then from others in the room. All that it
+ * returns is verified, and judged by nobody yet.
+ */
+export class GapFiller {
+  readonly #deps: GapFillerDeps
+
+  constructor(deps: GapFillerDeps) {
     this.#deps = deps
   }
 
+  /** Whom to ask for what `first` referred to, or for what lies before all we have. */
+  async open(first: ServerName | undefined, { roomId, rules }: Pick<Gap, 'roomId' | 'rules'>): Promise<Gap> {
+    const { members, serverName, clock } = this.#deps
+    const others = [...(await members.servers(roomId))].filter((server) => server !== serverName)
+    const servers = [...new Set([...(first === undefined ? [] : [first]), ...others])].slice(0, gapLimits.servers)
+    return { roomId, rules, servers, until: clock.now() + gapLimits.timeMs }
+  }
+
   /** The auth events of `events` that are not stored, and theirs: outliers-to-be. Those nobody gives stay missing. */
-  async authEvents(from: ServerName, events: readonly RoomEvent[], rules: RoomVersionRules): Promise<RoomEvent[]> {
+  async authEvents(gap: Gap, events: readonly RoomEvent[]): Promise<RoomEvent[]> {
     const fetched = new Map<EventId, RoomEvent>()
     const known = new Set(events.map(({ eventId }) => eventId))
     let wanted = await this.#unknown(events, known)
     for (let round = 0; wanted.length > 0 && round < gapLimits.rounds && fetched.size < gapLimits.authEvents; round++) {
-      const roomId = events[0]?.roomId ?? ''
-      const found = await this.#fetch(from, wanted, { roomId, rules })
+      const found = await this.#fetch(gap, wanted)
       for (const event of found) fetched.set(event.eventId, event)
       for (const eventId of wanted) known.add(eventId)
       wanted = await this.#unknown(found, known)
@@ -42,50 +71,109 @@ export class GapFiller {
     return [...fetched.values()]
   }
 
-  /** Events between what we have and `latest`, oldest first (`get_missing_events`). */
-  async missingEvents(from: ServerName, latest: RoomEvent, rules: RoomVersionRules): Promise<RoomEvent[]> {
-    const { remote, store, verifier } = this.#deps
-    const room = await store.room(latest.roomId)
-    const earliest = room?.forwardExtremities ?? []
-    const pdus = await this.#attempt(() =>
-      remote.missingEvents(from, {
-        roomId: latest.roomId,
-        earliest,
-        latest: [latest.eventId],
-        limit: gapLimits.missingEvents,
-        minDepth: 0,
-      }),
-    )
-    const events = valid(await receivePdus(pdus ?? [], { roomId: latest.roomId, rules }, verifier))
-    return events.filter(({ eventId }) => eventId !== latest.eventId).sort((a, b) => a.depth - b.depth)
+  /**
+   * The events before `latest` that have no place yet (`get_missing_events`), as far back as the room's history here begins and
+   * the bounds allow. What is not among the ancestors of `latest` is nobody's answer to what was asked.
+   */
+  async missingEvents(gap: Gap, latest: readonly RoomEvent[]): Promise<RoomEvent[]> {
+    const found = new Map(latest.map((event) => [event.eventId, event]))
+    const minDepth = await this.#beginning(gap.roomId)
+    let next = 0
+    for (let answers = 0; answers < gapLimits.answers && found.size < gapLimits.events; answers++) {
+      const ends = await this.#openEnds([...found.values()].filter(({ depth }) => depth > minDepth))
+      const server = gap.servers[next]
+      if (ends.length === 0 || server === undefined) break
+      const given = await this.#missing(gap, { server, latest: ends, minDepth })
+      const added = connected(given, [...found.values()], minDepth).filter(({ eventId }) => !found.has(eventId))
+      for (const event of added) found.set(event.eventId, event)
+      // Who has no more to give is not asked again.
+      if (added.length === 0) next++
+    }
+    for (const { eventId } of latest) found.delete(eventId)
+    return [...found.values()]
   }
 
-  /** The state before `event` as `from` tells it, or `undefined` where it cannot. */
-  async stateBefore(from: ServerName, event: RoomEvent, rules: RoomVersionRules): Promise<ToldState | undefined> {
+  /** The state before `event` as the first server that can tells it: one with a create event, and one event for each key. */
+  async stateBefore(gap: Gap, event: RoomEvent): Promise<ToldState | undefined> {
+    for (const server of gap.servers) {
+      const told = await this.#toldBy(server, gap, event)
+      if (told && (await this.#isState(told))) return told
+    }
+    return undefined
+  }
+
+  async #toldBy(server: ServerName, gap: Gap, event: RoomEvent): Promise<ToldState | undefined> {
     const { remote, store, verifier } = this.#deps
-    const at = { roomId: event.roomId, eventId: event.eventId }
-    const ids = await this.#attempt(() => remote.stateIds(from, at))
+    const at = { roomId: gap.roomId, eventId: event.eventId }
+    const ids = await this.#attempt(gap, () => remote.stateIds(server, at))
     if (!ids) return undefined
-    const wanted = [...ids.state, ...ids.authChain]
+    const wanted = [...new Set([...ids.state, ...ids.authChain])]
     const stored = await store.events(wanted)
     const missing = wanted.filter((eventId) => !stored.has(eventId))
-    if (missing.length <= 10) return { state: ids.state, events: await this.#fetch(from, missing, { roomId: event.roomId, rules }) }
-    const whole = await this.#attempt(() => remote.state(from, at))
+    if (missing.length <= gapLimits.atOnce) return { state: ids.state, events: await this.#fetch(gap, missing) }
+    const whole = await this.#attempt(gap, () => remote.state(server, at))
     if (!whole) return undefined
-    const events = valid(await receivePdus([...whole.state, ...whole.authChain], { roomId: event.roomId, rules }, verifier))
-    return { state: ids.state, events }
+    return { state: ids.state, events: valid(await receivePdus([...whole.state, ...whole.authChain], gap, verifier)) }
   }
 
-  async #fetch(from: ServerName, eventIds: readonly EventId[], room: { roomId: RoomId; rules: RoomVersionRules }): Promise<RoomEvent[]> {
-    const pdus = await Promise.all(eventIds.map((eventId) => this.#attempt(() => this.#deps.remote.event(from, eventId))))
-    const events = valid(
-      await receivePdus(
-        pdus.flatMap((pdu) => pdu ?? []),
-        room,
-        this.#deps.verifier,
-      ),
-    )
-    return events.filter(({ eventId }) => eventIds.includes(eventId))
+  async #isState({ state, events }: ToldState): Promise<boolean> {
+    const given = new Map(events.map((event) => [event.eventId, event]))
+    const stored = await this.#deps.store.events(state)
+    const keys = new Set<StateKey>()
+    for (const eventId of new Set(state)) {
+      const event = given.get(eventId) ?? stored.get(eventId)?.event
+      if (event?.stateKey === undefined) continue
+      const key = stateKeyOf(event.type, event.stateKey)
+      if (keys.has(key)) return false
+      keys.add(key)
+    }
+    return keys.has(stateKeyOf('m.room.create', ''))
+  }
+
+  async #missing(
+    gap: Gap,
+    { server, latest, minDepth }: { readonly server: ServerName; readonly latest: readonly EventId[]; readonly minDepth: number },
+  ): Promise<RoomEvent[]> {
+    const { remote, store, verifier } = this.#deps
+    const earliest = (await store.room(gap.roomId))?.forwardExtremities.slice(0, endsNamed) ?? []
+    const wanted = { roomId: gap.roomId, earliest, latest: latest.slice(0, endsNamed), limit: gapLimits.eventsInAnswer, minDepth }
+    const pdus = await this.#attempt(gap, () => remote.missingEvents(server, wanted))
+    return valid(await receivePdus(pdus?.slice(0, gapLimits.eventsInAnswer) ?? [], gap, verifier))
+  }
+
+  /** Those of the events that refer to one which neither is placed nor among them. */
+  async #openEnds(events: readonly RoomEvent[]): Promise<EventId[]> {
+    const listed = new Set(events.map(({ eventId }) => eventId))
+    const named = new Set(events.flatMap(({ prevEvents }) => prevEvents))
+    const stored = await this.#deps.store.events([...named].filter((eventId) => !listed.has(eventId)))
+    const isMissing = (eventId: EventId) => !listed.has(eventId) && stored.get(eventId)?.stored.stateAfter === undefined
+    return events.filter(({ prevEvents }) => prevEvents.some(isMissing)).map(({ eventId }) => eventId)
+  }
+
+  /** The depth at which the room's history begins here: what lies before it is back-filled, and is nothing new. */
+  async #beginning(roomId: RoomId): Promise<number> {
+    const [first] = await this.#deps.store.timeline(roomId, { direction: 'forwards', limit: 1 })
+    return first?.event.depth ?? 0
+  }
+
+  /** Single events, from one server after the other for as long as some are lacking. */
+  async #fetch(gap: Gap, eventIds: readonly EventId[]): Promise<RoomEvent[]> {
+    const found = new Map<EventId, RoomEvent>()
+    for (const server of gap.servers) {
+      const wanted = eventIds.filter((eventId) => !found.has(eventId))
+      for (let from = 0; from < wanted.length; from += gapLimits.atOnce) {
+        const asked = wanted.slice(from, from + gapLimits.atOnce)
+        for (const event of await this.#fetchFrom(server, gap, asked)) found.set(event.eventId, event)
+      }
+    }
+    return [...found.values()]
+  }
+
+  async #fetchFrom(server: ServerName, gap: Gap, eventIds: readonly EventId[]): Promise<RoomEvent[]> {
+    const { remote, verifier } = this.#deps
+    const pdus = await Promise.all(eventIds.map((eventId) => this.#attempt(gap, () => remote.event(server, eventId))))
+    const given = pdus.filter((pdu): pdu is Pdu => pdu !== undefined)
+    return valid(await receivePdus(given, gap, verifier)).filter(({ eventId }) => eventIds.includes(eventId))
   }
 
   async #unknown(events: readonly RoomEvent[], known: ReadonlySet<EventId>): Promise<EventId[]> {
@@ -94,7 +182,8 @@ export class GapFiller {
     return named.filter((eventId) => !stored.has(eventId))
   }
 
-  async #attempt<T>(call: () => Promise<T>): Promise<T | undefined> {
+  async #attempt<T>(gap: Gap, call: () => Promise<T>): Promise<T | undefined> {
+    if (this.#deps.clock.now() > gap.until) return undefined
     try {
       return await call()
     } catch (error) {
@@ -102,4 +191,27 @@ export class GapFiller {
       return undefined
     }
   }
+}
+
+/** Those of `given` that are ancestors of `latest` through each other, not above `minDepth`. */
+function connected(given: readonly RoomEvent[], latest: readonly RoomEvent[], minDepth: number): RoomEvent[] {
+  return ancestorsAmong(
+    given,
+    latest.flatMap(({ prevEvents }) => prevEvents),
+  ).filter(({ depth }) => depth >= minDepth)
+}
+
+/** Those of `given` that are named by `eventIds` or, through each other's `prev_events`, come before those. */
+export function ancestorsAmong(given: readonly RoomEvent[], eventIds: readonly EventId[]): RoomEvent[] {
+  const left = new Map(given.map((event) => [event.eventId, event]))
+  const reached: RoomEvent[] = []
+  const wanted = [...eventIds]
+  for (let eventId = wanted.pop(); eventId !== undefined; eventId = wanted.pop()) {
+    const event = left.get(eventId)
+    if (!event) continue
+    left.delete(eventId)
+    reached.push(event)
+    wanted.push(...event.prevEvents)
+  }
+  return reached
 }

@@ -1,22 +1,28 @@
 import type { Write } from '../ports/storage.ts'
-import type { EventId, RoomEvent, RoomId, ServerName } from '../spec/event.ts'
-import type { RoomVersionRules } from '../spec/room-version.ts'
-import type { GapFiller, ToldState } from './gap-filler.ts'
-import { addOutliers, rejectionByAuthEvents, snapshotOf } from './import.ts'
+import { inCausalOrder } from '../spec/causal-order.ts'
+import type { EventId, RoomEvent } from '../spec/event.ts'
+import type { Gap, GapFiller, ToldState } from './gap-filler.ts'
+import { addOutliers, judgeByAuthEvents, snapshotOf } from './import.ts'
 import type { DraftEvent, RoomDraft } from './room-draft.ts'
 import type { RoomQueue } from './room-queue.ts'
 
-/** Verified events of one room that a server gave, each after those it refers to. */
+/** Verified events of one room that a server gave. */
 export interface Arrival {
-  readonly origin: ServerName
-  readonly roomId: RoomId
-  readonly rules: RoomVersionRules
+  /** Whom to ask for what they refer to. */
+  readonly gap: Gap
   readonly events: readonly RoomEvent[]
   /** New to clients; back-filled events are not. */
   readonly live: boolean
   readonly distributedBy?: 'us'
   /** Written in the commit that deals with the event. */
   readonly done?: ReadonlyMap<EventId, Write>
+}
+
+/** What became of an arrival. Events that had their place already are in neither list. */
+export interface Outcome {
+  readonly placed: readonly DraftEvent[]
+  /** Those that nobody can judge yet: what they refer to is missing. */
+  readonly waiting: readonly RoomEvent[]
 }
 
 /** What is known beyond the events themselves; grows as the network answers. */
@@ -27,10 +33,15 @@ interface Prepared {
 }
 
 /** How far one turn came: an event whose state has to be asked for, outside the room's queue, ends it. */
-interface Progress {
-  readonly placed: readonly DraftEvent[]
+interface Progress extends Outcome {
   readonly next: number
+  readonly lacking?: RoomEvent
 }
+
+/** Events decided in one turn and one commit. */
+const turnLimit = 100
+/** For how many events of one arrival others are asked for the state before them. */
+const statesAsked = 5
 
 /** Puts events of other servers into the graph: many in one turn and one commit, network only between the turns. */
 export class EventPlacer {
@@ -42,62 +53,87 @@ export class EventPlacer {
     this.#gapFiller = deps.gapFiller
   }
 
-  /** Resolves with the decisions once all are durable; events that had their place already are left out. */
-  async place(arrival: Arrival): Promise<DraftEvent[]> {
-    const { origin, roomId, rules, events } = arrival
-    const prepared: Prepared = { authEvents: await this.#gapFiller.authEvents(origin, events, rules), told: new Map() }
+  /** Resolves with the decisions once all are durable. */
+  async place(arrival: Arrival): Promise<Outcome> {
+    const { gap } = arrival
+    const events = inCausalOrder(arrival.events, ({ prevEvents }) => prevEvents)
+    const prepared: Prepared = { authEvents: await this.#gapFiller.authEvents(gap, events), told: new Map() }
     const placed: DraftEvent[] = []
-    let next = 0
-    while (next < events.length) {
+    const waiting: RoomEvent[] = []
+    for (let next = 0; next < events.length; ) {
       const from = next
-      const progress = await this.#queue.enqueue(roomId, (draft) => placeFrom(draft, { arrival, prepared, from }))
+      const progress = await this.#queue.enqueue(gap.roomId, (draft) => placeFrom(draft, { arrival, events, prepared, from }))
       placed.push(...progress.placed)
+      waiting.push(...progress.waiting)
       next = progress.next
-      const lacking = events[next]
-      if (lacking) prepared.told.set(lacking.eventId, await this.#gapFiller.stateBefore(origin, lacking, rules))
+      const { lacking } = progress
+      if (lacking) prepared.told.set(lacking.eventId, await this.#stateBefore(lacking, gap, prepared))
     }
-    return placed
+    return { placed, waiting }
+  }
+
+  /**
+   * Judges events by the auth events that they name, before anything is done to find what came before them. Resolves with those
+   * that pass; the others are kept, rejected, without a place.
+   */
+  async sift(gap: Gap, events: readonly RoomEvent[]): Promise<RoomEvent[]> {
+    const authEvents = await this.#gapFiller.authEvents(gap, events)
+    return this.#queue.enqueue(gap.roomId, async (draft) => {
+      await addOutliers(draft, authEvents)
+      const passed: RoomEvent[] = []
+      for (const event of events) {
+        const finding = await judgeByAuthEvents(draft, event)
+        if (finding.kind !== 'rejected') passed.push(event)
+        else if (!(await draft.find([event.eventId])).has(event.eventId)) await draft.addOutlier(event, finding.reason)
+      }
+      return passed
+    })
+  }
+
+  async #stateBefore(event: RoomEvent, gap: Gap, { told }: Prepared): Promise<ToldState | undefined> {
+    return told.size < statesAsked ? this.#gapFiller.stateBefore(gap, event) : undefined
   }
 }
 
 async function placeFrom(
   draft: RoomDraft,
-  { arrival, prepared, from }: { readonly arrival: Arrival; readonly prepared: Prepared; readonly from: number },
+  at: { readonly arrival: Arrival; readonly events: readonly RoomEvent[]; readonly prepared: Prepared; readonly from: number },
 ): Promise<Progress> {
-  const { events, done } = arrival
+  const { events, prepared, from } = at
+  const { live, done, distributedBy } = at.arrival
   await addOutliers(draft, [...prepared.authEvents, ...[...prepared.told.values()].flatMap((told) => told?.events ?? [])])
   const placed: DraftEvent[] = []
-  for (let next = from; next < events.length; next++) {
-    const event = events[next]
-    if (!event) break
+  const waiting: RoomEvent[] = []
+  for (const [i, event] of events.slice(from, from + turnLimit).entries()) {
     const known = await draft.find([event.eventId, ...event.prevEvents])
     if (!known.get(event.eventId)?.placed) {
       const lacksPrevious = event.prevEvents.some((eventId) => !known.get(eventId)?.placed)
-      if (lacksPrevious && !prepared.told.has(event.eventId)) return { placed, next }
-      const decided = await placeOne(draft, event, { arrival, told: prepared.told.get(event.eventId), lacksPrevious })
+      if (lacksPrevious && !prepared.told.has(event.eventId)) return { placed, waiting, next: from + i, lacking: event }
+      const told = prepared.told.get(event.eventId)
+      const decided = lacksPrevious && !told ? undefined : await placeOne(draft, event, { live, distributedBy, told })
       if (decided) placed.push(decided)
+      else waiting.push(event)
+      if (!decided) continue
     }
     const write = done?.get(event.eventId)
     if (write) draft.write(write)
   }
-  return { placed, next: events.length }
+  return { placed, waiting, next: Math.min(events.length, from + turnLimit) }
 }
 
+/** Without its auth events an event cannot be judged: nothing is decided then. */
 async function placeOne(
   draft: RoomDraft,
   event: RoomEvent,
-  { arrival, told, lacksPrevious }: { readonly arrival: Arrival; readonly told: ToldState | undefined; readonly lacksPrevious: boolean },
+  at: { readonly live: boolean; readonly distributedBy: 'us' | undefined; readonly told: ToldState | undefined },
 ): Promise<DraftEvent | undefined> {
-  const rejection = await rejectionByAuthEvents(draft, event)
-  // Without the state before it an event cannot be judged: it is kept, and placed when another event leads to it again.
-  if (lacksPrevious && !told) {
-    await draft.addOutlier(event, rejection)
-    return undefined
-  }
+  const finding = await judgeByAuthEvents(draft, event)
+  if (finding.kind === 'unknown') return undefined
+  const { live, distributedBy, told } = at
   return draft.place(event, {
-    live: arrival.live,
-    ...(arrival.distributedBy ? { distributedBy: arrival.distributedBy } : {}),
+    live,
+    ...(distributedBy ? { distributedBy } : {}),
     ...(told ? { stateBefore: await snapshotOf(draft, told.state) } : {}),
-    ...(rejection === undefined ? {} : { rejection }),
+    ...(finding.kind === 'rejected' ? { rejection: finding.reason } : {}),
   })
 }

@@ -1,3 +1,4 @@
+import type { Clock } from '../ports/clock.ts'
 import type { Logger } from '../ports/logger.ts'
 import { put, remove, type Storage, type Write } from '../ports/storage.ts'
 import { badJson, forbidden, notFound } from '../spec/errors.ts'
@@ -7,12 +8,12 @@ import { isObject, type JsonValue } from '../spec/json.ts'
 import { isAllowedByAcl } from '../spec/server-acl.ts'
 import { stagedPdus } from '../storage/tables/rooms.ts'
 import type { Stream } from '../streams/stream.ts'
-import type { GapFiller } from './gap-filler.ts'
+import type { Gap, GapFiller } from './gap-filler.ts'
 import { receivePdus } from './incoming.ts'
-import type { Arrival, EventPlacer } from './place.ts'
+import type { EventPlacer, Outcome } from './place.ts'
 import type { EventVerifier, SignEvent } from './remote.ts'
-import type { DraftEvent } from './room-draft.ts'
 import type { EventRecord, Room, RoomStore } from './room-store.ts'
+import { type StagedEvent, WaitingEvents } from './waiting-events.ts'
 
 interface ReceiverDeps {
   readonly storage: Storage
@@ -22,6 +23,7 @@ interface ReceiverDeps {
   readonly placer: EventPlacer
   readonly verifier: EventVerifier
   readonly signEvent: SignEvent
+  readonly clock: Clock
   readonly logger: Logger
   readonly serverName: ServerName
 }
@@ -29,10 +31,12 @@ interface ReceiverDeps {
 /** Takes events from other servers into the pipeline. */
 export class RoomReceiver {
   readonly #deps: ReceiverDeps
-  readonly #working = new Map<RoomId, Promise<void>>()
+  readonly #working = new Map<string, Promise<void>>()
+  readonly #waiting: WaitingEvents
 
   constructor(deps: ReceiverDeps) {
     this.#deps = deps
+    this.#waiting = new WaitingEvents(deps.clock)
   }
 
   /** Goes on with what was staged when the homeserver last stopped. */
@@ -42,7 +46,7 @@ export class RoomReceiver {
       const room = await this.#deps.store.room(roomId)
       const [received] = room ? await receivePdus([pdu], room, this.#deps.verifier) : []
       const done = remove(stagedPdus, key)
-      if (received && !('error' in received)) this.#work(origin, [{ event: received.event, done }])
+      if (received && !('error' in received)) this.#work([{ origin, event: received.event, done, attempts: 0 }])
       else await this.#deps.storage.commit([done], 'strict')
     }
   }
@@ -96,10 +100,12 @@ export class RoomReceiver {
     const { event } = received
     const isIt = event.eventId === sent.eventId && event.type === 'm.room.member' && event.stateKey === event.sender
     if (!isIt || event.content.membership !== sent.membership) throw badJson('The event is not the membership that the request names')
-    const [placed] = await this.#take({ origin: sent.origin, roomId: sent.roomId, events: [event], distributedBy: 'us' })
+    const {
+      placed: [placed],
+    } = await this.#take({ origin: sent.origin, roomId: sent.roomId, events: [event], distributedBy: 'us' })
     if (placed && placed.status !== 'accepted') throw forbidden(placed.reason ?? 'The room does not allow it')
     const record = await store.event(event.eventId)
-    if (!record) throw forbidden('The event could not be placed')
+    if (record?.stored.status !== 'accepted') throw forbidden(record?.stored.reason ?? 'The event could not be placed')
     return record
   }
 
@@ -113,43 +119,81 @@ export class RoomReceiver {
     const first = await this.#deps.stream.commit(1, (position) =>
       events.map((event, i) => put(stagedPdus, [position, i], { origin, pdu: event.pdu, roomId: event.roomId })),
     )
-    const staged = events.map((event, i) => ({ event, done: remove(stagedPdus, [first, i]) }))
-    for (const ofRoom of Map.groupBy(staged, ({ event }) => event.roomId).values()) this.#work(origin, ofRoom)
+    const staged = events.map((event, i): StagedEvent => ({ origin, event, done: remove(stagedPdus, [first, i]), attempts: 0 }))
+    for (const ofRoom of Map.groupBy(staged, ({ event }) => event.roomId).values()) this.#work(ofRoom)
   }
 
-  // One chain for each room: events of a room are dealt with in the order of their arrival.
-  #work(origin: ServerName, staged: readonly { readonly event: RoomEvent; readonly done: Write }[]): void {
-    const { logger, storage } = this.#deps
-    const roomId = staged[0]?.event.roomId ?? ''
-    const before = this.#working.get(roomId) ?? Promise.resolve()
-    const done = new Map(staged.map(({ event, done: write }) => [event.eventId, write]))
+  // One chain for each room and server: what a server sends to a room is dealt with in the order of its arrival, and a server
+  // that leads us into a gap holds up nobody else.
+  #work(staged: readonly StagedEvent[]): void {
+    const [first] = staged
+    if (!first) return
+    const { origin, event } = first
+    const line = `${origin} ${event.roomId}`
+    const before = this.#working.get(line) ?? Promise.resolve()
     const work = before
-      .then(() => this.#take({ origin, roomId, events: staged.map(({ event }) => event), done }))
-      .catch((error: unknown) => logger.log('error', 'received events could not be dealt with', { roomId, error: String(error) }))
-      .then(() => storage.commit([...done.values()], 'relaxed'))
+      .then(() => this.#deal(origin, event.roomId, staged))
       .catch(() => undefined)
       .then(() => {
-        if (this.#working.get(roomId) === work) this.#working.delete(roomId)
+        if (this.#working.get(line) === work) this.#working.delete(line)
       })
-    this.#working.set(roomId, work)
+    this.#working.set(line, work)
+  }
+
+  async #deal(origin: ServerName, roomId: RoomId, staged: readonly StagedEvent[]): Promise<void> {
+    const { logger, storage } = this.#deps
+    const done = new Map(staged.map(({ event, done: write }) => [event.eventId, write]))
+    const events = staged.map(({ event }) => event)
+    const { placed, waiting } = await this.#take({ origin, roomId, events, done }).catch((error: unknown): Outcome => {
+      logger.log('error', 'received events could not be dealt with', { roomId, error: String(error) })
+      return { placed: [], waiting: [] }
+    })
+    const isWaiting = new Set(waiting.map(({ eventId }) => eventId))
+    const given = this.#waiting.add(staged.filter(({ event }) => isWaiting.has(event.eventId)))
+    const dealt = staged.filter(({ event }) => !isWaiting.has(event.eventId))
+    await storage.commit(
+      [...dealt, ...given].map(({ done: write }) => write),
+      'relaxed',
+    )
+    const again = this.#waiting.take(
+      roomId,
+      placed.map(({ event }) => event.eventId),
+    )
+    for (const ofServer of Map.groupBy(again, (each) => each.origin).values()) this.#work(ofServer)
   }
 
   /** Fills the gap before the events, as far as anyone can, and places them. */
-  async #take(arrival: Omit<Arrival, 'rules' | 'live'>): Promise<DraftEvent[]> {
+  async #take(arrival: {
+    readonly origin: ServerName
+    readonly roomId: RoomId
+    readonly events: readonly RoomEvent[]
+    readonly distributedBy?: 'us'
+    readonly done?: ReadonlyMap<EventId, Write>
+  }): Promise<Outcome> {
     const { store, gapFiller, placer } = this.#deps
-    const room = await store.room(arrival.roomId)
-    if (!room) return []
-    const first = await this.#firstInGap(arrival.events)
-    const missing = first ? await gapFiller.missingEvents(arrival.origin, first, room.rules) : []
-    const events = new Map([...missing, ...arrival.events].map((event) => [event.eventId, event]))
-    return placer.place({ ...arrival, rules: room.rules, live: true, events: [...events.values()] })
+    const { origin, roomId, ...rest } = arrival
+    const room = await store.room(roomId)
+    if (!room) return { placed: [], waiting: [] }
+    const gap = await gapFiller.open(origin, room)
+    return placer.place({ ...rest, gap, live: true, events: await this.#withMissing(gap, arrival.events) })
   }
 
-  /** The first event with a previous event that is neither placed nor among the events before it. */
-  async #firstInGap(events: readonly RoomEvent[]): Promise<RoomEvent | undefined> {
+  /** The events with those between them and what we have; without those that what they name forbids, for which nothing is fetched. */
+  async #withMissing(gap: Gap, events: readonly RoomEvent[]): Promise<RoomEvent[]> {
+    const { gapFiller, placer } = this.#deps
+    const lacking = await this.#lackingPrevious(events)
+    if (lacking.length === 0) return [...events]
+    const sound = await placer.sift(gap, lacking)
+    const missing = sound.length > 0 ? await gapFiller.missingEvents(gap, sound) : []
+    const refused = new Set(lacking.filter((event) => !sound.includes(event)))
+    return [...missing, ...events.filter((event) => !refused.has(event))]
+  }
+
+  /** The events with a previous event that is neither placed nor among them. */
+  async #lackingPrevious(events: readonly RoomEvent[]): Promise<RoomEvent[]> {
     const listed = new Set(events.map(({ eventId }) => eventId))
     const records = await this.#deps.store.events(new Set(events.flatMap(({ prevEvents }) => prevEvents)))
-    return events.find(({ prevEvents }) =>
+    return events.filter(({ prevEvents }) =>
       prevEvents.some((eventId) => !listed.has(eventId) && records.get(eventId)?.stored.stateAfter === undefined),
     )
   }

@@ -8,7 +8,7 @@ import { parseEvent } from '../spec/event-format.ts'
 import { isObject, type JsonObject, type JsonValue } from '../spec/json.ts'
 import { type RoomVersionRules, rulesOf, supportedRoomVersions } from '../spec/room-version.ts'
 import { chosenFields } from './chosen-id.ts'
-import { addOutliers, rejectionByAuthEvents, snapshotOf } from './import.ts'
+import { addOutliers, judgeByAuthEvents, snapshotOf } from './import.ts'
 import { receivePdus, valid } from './incoming.ts'
 import type { EventVerifier, MembershipTemplate, RemoteServers, SendJoinResult, SignEvent } from './remote.ts'
 import type { RoomQueue } from './room-queue.ts'
@@ -88,12 +88,13 @@ export async function joinThrough(via: ServerName, attempt: Attempt, deps: Remot
       state.map(({ eventId }) => eventId),
     )
     if (!stateBefore.has(stateKeyOf('m.room.create', ''))) throw unknownError(`${via} told us a state without a create event`, 502)
-    const rejection = await rejectionByAuthEvents(draft, join)
+    const finding = await judgeByAuthEvents(draft, join)
+    if (finding.kind === 'unknown') throw unknownError(`${via} did not tell us what our join rests on`, 502)
     const placed = await draft.place(join, {
       live: true,
       distributedBy: 'resident',
       stateBefore,
-      ...(rejection === undefined ? {} : { rejection }),
+      ...(finding.kind === 'rejected' ? { rejection: finding.reason } : {}),
     })
     if (placed.status !== 'accepted') throw forbidden(placed.reason ?? 'The room does not allow it')
   })

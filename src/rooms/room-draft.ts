@@ -44,6 +44,9 @@ export interface Placement {
   readonly isOwn?: boolean
 }
 
+/** How many rejected events are walked through in search of one to back-fill. */
+const mostStepsBack = 200
+
 const createKey = stateKeyOf('m.room.create', '')
 
 /**
@@ -128,8 +131,15 @@ export class RoomDraft {
     }
   }
 
-  /** Events by id, the draft's own first. */
+  /** Events of the room by id, the draft's own first. */
   async find(eventIds: Iterable<EventId>): Promise<Map<EventId, KnownEvent>> {
+    const found = await this.findAnywhere(eventIds)
+    for (const [eventId, { event }] of found) if (event.roomId !== this.roomId) found.delete(eventId)
+    return found
+  }
+
+  /** Like {@link find}, of whatever room: an event may refer to those of another, and is refused for it. */
+  async findAnywhere(eventIds: Iterable<EventId>): Promise<Map<EventId, KnownEvent>> {
     const found = new Map<EventId, KnownEvent>()
     const elsewhere: EventId[] = []
     for (const eventId of eventIds) {
@@ -138,7 +148,7 @@ export class RoomDraft {
       else elsewhere.push(eventId)
     }
     for (const [eventId, { event, stored }] of await this.#store.events(elsewhere)) {
-      if (event.roomId === this.roomId) found.set(eventId, known({ ...stored, event }, stored.stateAfter !== undefined))
+      found.set(eventId, known({ ...stored, event }, stored.stateAfter !== undefined))
     }
     return found
   }
@@ -249,12 +259,25 @@ export class RoomDraft {
   }
 
   async #moveBackward(event: RoomEvent): Promise<void> {
-    const prevEvents = await this.find(event.prevEvents)
-    const missing = event.prevEvents.filter((eventId) => !prevEvents.get(eventId)?.placed)
+    const missing = await this.#lackingBefore(event)
     if (missing.length === 0 && !this.#backward.has(event.eventId)) return
     const backward = new Set([...this.#backward, ...missing])
     backward.delete(event.eventId)
     this.#backward = backward
+  }
+
+  /** What is to be back-filled before an event. A rejected one never gets a place: what comes before it is wanted in its stead. */
+  async #lackingBefore(event: RoomEvent): Promise<EventId[]> {
+    const lacking = new Set<EventId>()
+    const seen = new Set<EventId>()
+    for (let ids = [...event.prevEvents]; ids.length > 0 && seen.size < mostStepsBack; ) {
+      const found = await this.find(ids)
+      for (const eventId of ids) seen.add(eventId)
+      const isAside = (eventId: EventId) => found.get(eventId)?.rejected && !found.get(eventId)?.placed
+      for (const eventId of ids) if (!found.get(eventId)?.placed && !isAside(eventId)) lacking.add(eventId)
+      ids = ids.filter(isAside).flatMap((eventId) => found.get(eventId)?.event.prevEvents.filter((before) => !seen.has(before)) ?? [])
+    }
+    return [...lacking]
   }
 
   // `deciding` is the event being placed, which is not yet among the draft's own.

@@ -95,10 +95,10 @@ export async function openClientApi(options: FixtureOptions = {}) {
   const profileOf = async (userId: string): Promise<JsonObject> => profiles.get(userId) ?? {}
   const pipeline = { storage, stream, store, clock, random, logger, verifier, signEvent, serverName, remote, queue, profileOf }
   const sender = new RoomSender(pipeline)
-  const gapFiller = new GapFiller(pipeline)
+  const gapFiller = new GapFiller({ ...pipeline, members: store })
   const placer = new EventPlacer({ queue, gapFiller })
   const receiver = new RoomReceiver({ ...pipeline, gapFiller, placer })
-  const backfill = new Backfill({ ...pipeline, placer })
+  const backfill = new Backfill({ ...pipeline, gapFiller, placer })
   const membership = new RoomMembership({ ...pipeline, sender })
   const members = new MemberLists(store)
   const directory = new Directory({ storage, store, members, sender, remote, serverName })

@@ -32,9 +32,20 @@ export async function homeserver(at: World, name: string, storage?: Storage) {
   const queue = new RoomQueue(store, new RoomCommitter({ stream, store, clock, serverName }))
   const roomSender = new RoomSender({ queue, store, clock, random, signEvent })
   const remote = new RemoteRooms(client)
-  const gapFiller = new GapFiller({ store, remote, verifier, logger })
+  const gapFiller = new GapFiller({ store, members: store, remote, verifier, clock, logger, serverName })
   const placer = new EventPlacer({ queue, gapFiller })
-  const receiver = new RoomReceiver({ storage: base.storage, stream, store, gapFiller, placer, verifier, signEvent, logger, serverName })
+  const receiver = new RoomReceiver({
+    storage: base.storage,
+    stream,
+    store,
+    gapFiller,
+    placer,
+    verifier,
+    signEvent,
+    clock,
+    logger,
+    serverName,
+  })
   const profileOf = async () => ({})
   const membership = new RoomMembership({
     queue,

@@ -43,7 +43,7 @@ async function roomsOf(serverName: string, remote: Partial<RemoteServers> = {}) 
   const remoteServers: RemoteServers = new Proxy(servers, {
     get: (target, name, self) => Reflect.get(target, name, self) ?? Reflect.get(unreachable, name),
   })
-  const gapFiller = new GapFiller({ store, remote: remoteServers, verifier, logger })
+  const gapFiller = new GapFiller({ store, members: store, remote: remoteServers, verifier, clock, logger, serverName })
   const receiver = new RoomReceiver({
     storage,
     stream,
@@ -52,6 +52,7 @@ async function roomsOf(serverName: string, remote: Partial<RemoteServers> = {}) 
     placer: new EventPlacer({ queue, gapFiller }),
     verifier,
     signEvent,
+    clock,
     logger,
     serverName,
   })
