@@ -66,11 +66,13 @@ export async function createHomeserver(ports: HomeserverPorts): Promise<Homeserv
     idle: async () => {
       await rooms.receiver.idle()
       await neighbourhood.idle()
+      await rooms.guestAccess.idle()
     },
     stop: async () => {
       await federation.sender.stop()
       await rooms.receiver.idle()
       await neighbourhood.idle()
+      await rooms.guestAccess.idle()
     },
   }
 }

@@ -5,7 +5,7 @@ import type { BridgeResponse } from './protocol.ts'
 
 const leaderWithinMs = 15_000
 const repeatWithinMs = 20_000
-const ownPaths = /^\/(_matrix|_yurt|\.well-known\/matrix)\/|^\/_synapse\/admin\/v1\/register$/
+const ownPaths = /^\/(_matrix|_yurt|\.well-known\/matrix)\/|^\/_synapse\/admin\/v1\/(register$|registration_tokens\b)/
 /** Pages that a client opens for its user to authenticate (Client-Server API, "Fallback"). */
 const authorisationPages = /^\/_matrix\/(client\/[^/]+\/auth\/[^/]+\/fallback\/web|static\/client\/)/
 /** What makes a new room each time it is asked, and has no transaction id by which a repeat is known. */

@@ -7,6 +7,7 @@ const text = (longest: number) => v.pipe(v.string(), v.minLength(1), v.maxLength
 export const storedSettingsSchema = v.strictObject({
   relays: v.optional(v.pipe(v.array(v.strictObject({ address: text(1024), token: v.optional(text(1024)) })), v.maxLength(16))),
   open_registration: v.optional(v.boolean()),
+  guests: v.optional(v.boolean()),
   rate_limits: v.optional(v.boolean()),
   shared_secret: v.optional(text(1024)),
   max_upload_bytes: v.optional(v.pipe(v.number(), v.safeInteger(), v.minValue(0))),
@@ -30,6 +31,7 @@ export function settingsOf(stored: StoredSettings, incarnation: number): Setting
   return {
     incarnation,
     openRegistration: stored.open_registration ?? false,
+    guests: stored.guests ?? false,
     rateLimits: stored.rate_limits ?? true,
     ...(stored.shared_secret === undefined ? {} : { sharedSecret: stored.shared_secret }),
     maxUploadBytes: stored.max_upload_bytes ?? 50 << 20,

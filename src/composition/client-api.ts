@@ -6,14 +6,17 @@ import { keyBackupEndpoints } from '../api/client/key-backup.ts'
 import { keysEndpoints } from '../api/client/keys.ts'
 import { loginEndpoints } from '../api/client/login.ts'
 import { mediaEndpoints } from '../api/client/media.ts'
+import { moderationEndpoints } from '../api/client/moderation.ts'
 import { notOfferedEndpoints } from '../api/client/not-offered.ts'
 import { notificationEndpoints } from '../api/client/notifications.ts'
+import { oldSyncEndpoints } from '../api/client/old-sync.ts'
 import { presenceEndpoints } from '../api/client/presence.ts'
 import { profileEndpoints } from '../api/client/profile.ts'
 import { pushRulesEndpoints } from '../api/client/push-rules.ts'
 import { pushersEndpoints } from '../api/client/pushers.ts'
 import { readingEndpoints } from '../api/client/reading.ts'
 import { registrationEndpoints } from '../api/client/registration.ts'
+import { registrationTokensEndpoints } from '../api/client/registration-tokens.ts'
 import { reportEndpoints } from '../api/client/reports.ts'
 import { roomCreationEndpoints } from '../api/client/room-creation.ts'
 import { roomDirectoryEndpoints } from '../api/client/room-directory.ts'
@@ -40,6 +43,7 @@ import type { RoomId, ServerName, UserId } from '../spec/event.ts'
 import { isObject, type JsonObject } from '../spec/json.ts'
 import { History } from '../sync/history.ts'
 import { Notifications } from '../sync/notifications.ts'
+import { OldSync } from '../sync/old-sync.ts'
 import { RoomViews } from '../sync/room-views.ts'
 import { Sync } from '../sync/sync.ts'
 import { Tokens } from '../sync/token.ts'
@@ -70,12 +74,13 @@ export function composeClientApi(parts: Parts): Api {
   const history = new History({ ...rooms, views, tokens })
   const spaces = new Spaces({ store, members, remoteRoom: (roomId, via) => remoteRoom(parts, roomId, via) })
   const sync = new Sync({ ...parts, views, tokens, sources: { ...users, ...keys } })
+  const oldSync = new OldSync({ ...parts, views, history, tokens, directory, sources: users })
   const shared = { ...parts, ...users, ...keys, ...rooms, serverName, directory, creator, views, tokens, members: rooms.currentMembers }
   const endpoints = [
     ...accountEndpoints({ ...shared, leaveRooms: (userId) => leaveRooms(parts, userId) }),
     ...accountDataEndpoints(shared),
     ...devicesEndpoints(shared),
-    ...discoveryEndpoints({}),
+    ...discoveryEndpoints({ admins: () => users.accounts.admins() }),
     ...keysEndpoints({
       ...shared,
       deviceListsBetween: async (userId, from, to) => deviceLists(await sync.deviceListsBetween(userId, from, to)),
@@ -84,13 +89,16 @@ export function composeClientApi(parts: Parts): Api {
     ...loginEndpoints(shared),
     ...mediaEndpoints({ media, serverName }),
     ...notificationEndpoints({ notifications: new Notifications({ views, sources: users }) }),
+    ...moderationEndpoints(shared),
     ...notOfferedEndpoints(),
+    ...oldSyncEndpoints({ oldSync, views, tokens }),
     ...presenceEndpoints(shared),
     ...profileEndpoints({ ...shared, updateMemberProfiles: (userId) => membership.updateProfile(userId) }),
     ...pushRulesEndpoints(shared),
     ...pushersEndpoints(shared),
     ...readingEndpoints(shared),
-    ...registrationEndpoints(shared),
+    ...registrationEndpoints({ ...shared, tokens: users.tokens }),
+    ...registrationTokensEndpoints(shared),
     ...roomCreationEndpoints(shared),
     ...reportEndpoints(shared),
     ...roomDirectoryEndpoints({ ...shared, remotePublicRooms: (server, request) => remotes.directory.publicRooms(server, request) }),

@@ -3,6 +3,7 @@ import { Backfill } from '../rooms/backfill.ts'
 import { RoomCommitter } from '../rooms/commit.ts'
 import { CurrentMembers } from '../rooms/current-members.ts'
 import { GapFiller } from '../rooms/gap-filler.ts'
+import { GuestAccess } from '../rooms/guest-access.ts'
 import { MemberLists } from '../rooms/member-lists.ts'
 import { RoomMembership } from '../rooms/membership.ts'
 import { EventPlacer } from '../rooms/place.ts'
@@ -31,8 +32,23 @@ export function composeRooms(ports: HomeserverPorts & { readonly stream: Stream;
   const receiver = new RoomReceiver({ storage, stream, store, gapFiller, placer, verifier, signEvent, clock, logger, serverName })
   const backfill = new Backfill({ store, gapFiller, placer, remote, verifier, clock, logger })
   const profileOf = (userId: UserId) => shownProfile(ports, userId)
-  const membership = new RoomMembership({ queue, remote, verifier, signEvent, clock, random, store, stream, sender, serverName, profileOf })
-  return { store, queue, sender, receiver, backfill, membership, memberLists, currentMembers }
+  const isGuest = async (userId: UserId) => (await storage.read([accounts], (tx) => tx.get(accounts, userId)))?.guest ?? false
+  const membership = new RoomMembership({
+    queue,
+    remote,
+    verifier,
+    signEvent,
+    clock,
+    random,
+    store,
+    stream,
+    sender,
+    serverName,
+    profileOf,
+    isGuest,
+  })
+  const guestAccess = new GuestAccess({ store, membership, logger, serverName, isGuest })
+  return { guestAccess, store, queue, sender, receiver, backfill, membership, memberLists, currentMembers }
 }
 
 export type Rooms = ReturnType<typeof composeRooms>

@@ -13,7 +13,9 @@ import { impliedAccountData, PushRules } from '../users/push-rules.ts'
 import { Pushers } from '../users/pushers.ts'
 import { ReadMarkers } from '../users/read-markers.ts'
 import { Receipts } from '../users/receipts.ts'
+import { RegistrationTokens } from '../users/registration-tokens.ts'
 import { Sessions } from '../users/sessions.ts'
+import { SingleUseSecrets } from '../users/single-use.ts'
 import { Tags } from '../users/tags.ts'
 import { Tokens } from '../users/tokens.ts'
 import { Typing } from '../users/typing.ts'
@@ -35,7 +37,14 @@ export async function composeUsers(
   const { serverName } = ports.signer
   const tokens = new Tokens({ storage, clock, random })
   const withDevices = { ...ports, tokens, deviceChanges: keys.deviceChanges }
-  const accounts = new Accounts({ storage, hasher: ports.passwordHasher, clock, random, serverName })
+  const accounts = new Accounts({
+    storage,
+    hasher: ports.passwordHasher,
+    clock,
+    random,
+    serverName,
+    standingChanged: () => tokens.forgetStandings(),
+  })
   const accountData = new AccountData({ ...ports, implied: impliedAccountData })
   const shared = { ...ports, serverName, sendEphemeral: federation.sender.sendEphemeral }
   return {
@@ -51,8 +60,11 @@ export async function composeUsers(
     pushers: new Pushers({ storage }),
     readMarkers: new ReadMarkers({ ...ports, accountData }),
     receipts: new Receipts(shared),
+    registrationTokens: new RegistrationTokens({ storage, clock, random }),
     sessions: new Sessions(withDevices),
+    singleUse: new SingleUseSecrets({ storage, clock, random }),
     tags: new Tags({ accountData }),
+    tokens,
     typing: new Typing(shared),
   }
 }

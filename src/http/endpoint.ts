@@ -3,13 +3,20 @@ import { badJson, invalidParam, missingParam } from '../spec/errors.ts'
 import type { ServerName, UserId } from '../spec/event.ts'
 import { isObject, type JsonObject, type JsonValue } from '../spec/json.ts'
 
+/** What an account may do beside the ordinary, and what it may not. */
+export interface AccountStanding {
+  readonly admin: boolean
+  readonly guest: boolean
+  readonly locked: boolean
+  readonly suspended: boolean
+}
+
 /** Who makes a client's request: an access token resolved. */
-export interface Session {
+export interface Session extends AccountStanding {
   readonly userId: UserId
   readonly deviceId: string
   /** The key of the token's row: what logging out removes. */
   readonly tokenHash: string
-  readonly admin: boolean
 }
 
 /** Where a request comes from. */

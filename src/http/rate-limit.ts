@@ -25,7 +25,9 @@ const guessable: ReadonlySet<string> = new Set(
     'POST delete_devices',
     'DELETE devices/:deviceId',
     'POST keys/device_signing/upload',
-  ].map((operation) => operation.replace(' ', ' /_matrix/client/v3/')),
+    'GET ../v1/register/m.login.registration_token/validity',
+    'POST ../v1/login/get_token',
+  ].map((operation) => operation.replace(' ', ' /_matrix/client/v3/').replace('/v3/..', '')),
 )
 
 const allowances: Readonly<Record<'guess' | 'user' | 'address' | 'server', Allowance>> = {

@@ -3,6 +3,7 @@ import type { Logger } from '../ports/logger.ts'
 import { invalidParam, MatrixError, unknownError, unrecognized } from '../spec/errors.ts'
 import type { ServerName } from '../spec/event.ts'
 import type { JsonValue } from '../spec/json.ts'
+import { assertStanding } from './account-standing.ts'
 import type { Caller, Endpoint, RequestOrigin, Session } from './endpoint.ts'
 import { parseJson, readBytes } from './json-body.ts'
 
@@ -80,7 +81,9 @@ export function createHandler(endpoints: readonly Endpoint[], edge: Edge): Handl
     if (endpoint.access === 'public') return {}
     const token = bearerToken(request)
     if (token === undefined && endpoint.access === 'optional-user') return {}
-    return { session: await edge.authenticator.user(token ?? '', origin) }
+    const session = await edge.authenticator.user(token ?? '', origin)
+    assertStanding(endpoint, session)
+    return { session }
   }
 
   const authenticateServer = async (request: Request, origin: RequestOrigin, body: JsonValue | undefined): Promise<Caller> => {

@@ -4,6 +4,8 @@ export interface Settings {
   readonly incarnation: number
   /** Registration without a token is open to anyone who can reach the API, not only to the page itself. */
   readonly openRegistration: boolean
+  /** Whoever may register may also be a guest: without a password, and with few rights. */
+  readonly guests?: boolean
   readonly rateLimits: boolean
   /** Opens `/_synapse/admin/v1/register` to whoever knows it. */
   readonly sharedSecret?: string

@@ -1,11 +1,12 @@
 import { put } from '../ports/storage.ts'
-import { badState, forbidden, MatrixError, notFound, unknownError, unsupportedRoomVersion } from '../spec/errors.ts'
+import { badState, forbidden, guestAccessForbidden, MatrixError, notFound, unknownError, unsupportedRoomVersion } from '../spec/errors.ts'
 import { type EventId, type Pdu, type RoomEvent, type RoomId, type ServerName, stateKeyOf, type UserId } from '../spec/event.ts'
 import { serverNameOf } from '../spec/identifiers.ts'
 import type { JsonObject } from '../spec/json.ts'
 import { rulesOf, supportedRoomVersions } from '../spec/room-version.ts'
 import { memberships, type StoredMembership } from '../storage/tables/rooms.ts'
 import type { Stream } from '../streams/stream.ts'
+import { admitsGuests } from './guest-access.ts'
 import { receivePdus } from './incoming.ts'
 import { buildLocalEvent, type LocalEvent } from './local-event.ts'
 import { joinAuthoriser, localMembers, strippedStateOf } from './membership-rules.ts'
@@ -21,6 +22,7 @@ interface MembershipDeps extends RemoteMembershipDeps {
   readonly serverName: ServerName
   /** What a membership event shows of its user: `displayname` and `avatar_url`. */
   readonly profileOf: (userId: UserId) => Promise<JsonObject>
+  readonly isGuest: (userId: UserId) => Promise<boolean>
 }
 
 interface Change {
@@ -46,10 +48,13 @@ export class RoomMembership {
 
   /**
    * Joins a room: here if a user of ours is in it, else through the servers in `via`, one after the other.
-   * Throws `M_FORBIDDEN`, `M_NOT_FOUND` where no server is known to ask, or the last server's error.
+   * Guests join rooms of ours alone, and only those that let them. Throws `M_FORBIDDEN`, `M_GUEST_ACCESS_FORBIDDEN`, `M_NOT_FOUND` where no server is known to ask, or the last server's error.
    */
   async join({ userId, roomId, via, content = {} }: Change & { readonly via: readonly ServerName[] }): Promise<void> {
     const room = await this.#residentRoom(roomId)
+    if ((await this.#deps.isGuest(userId)) && !(room && (await admitsGuests(room, this.#deps.store)))) {
+      throw guestAccessForbidden('Guests may not join this room')
+    }
     const profile = { ...(await this.#deps.profileOf(userId)), ...content }
     if (room) {
       if ((await this.#membershipIn(room, userId)) === 'join') return

@@ -87,6 +87,13 @@ export const userLocked = (message = 'This account is locked'): MatrixError =>
 /** 403: it is not allowed. */
 export const forbidden = (message: string): MatrixError => error(403, 'M_FORBIDDEN', message)
 
+/** 403: the account is suspended: it may read, and do little else. */
+export const userSuspended = (message = 'You cannot do this while your account is suspended'): MatrixError =>
+  error(403, 'M_USER_SUSPENDED', message)
+
+/** 403: guests may not do this. */
+export const guestAccessForbidden = (message = 'Guests may not do this'): MatrixError => error(403, 'M_GUEST_ACCESS_FORBIDDEN', message)
+
 /** 403: the account was deactivated. */
 export const userDeactivated = (message = 'This account was deactivated'): MatrixError => error(403, 'M_USER_DEACTIVATED', message)
 

@@ -31,4 +31,8 @@ export class Lru<K, V> {
   delete(key: K): void {
     this.#entries.delete(key)
   }
+
+  clear(): void {
+    this.#entries.clear()
+  }
 }

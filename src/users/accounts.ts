@@ -18,6 +18,7 @@ export interface NewAccount {
   readonly password?: string
   readonly admin?: boolean
   readonly displayName?: string
+  readonly guest?: true
 }
 
 /** The accounts of this homeserver and their passwords. */
@@ -27,19 +28,35 @@ export class Accounts {
   readonly #clock: Clock
   readonly #random: Random
   readonly #serverName: ServerName
+  readonly #standingChanged: () => void
   /** Names of accounts being made now, oldest first: nobody else may take them. */
   readonly #creating = new Set<UserId>()
 
-  constructor(deps: { storage: Storage; hasher: PasswordHasher; clock: Clock; random: Random; serverName: ServerName }) {
+  constructor(deps: {
+    storage: Storage
+    hasher: PasswordHasher
+    clock: Clock
+    random: Random
+    serverName: ServerName
+    /** Told that what an account may do has changed. */
+    standingChanged: () => void
+  }) {
     this.#storage = deps.storage
     this.#hasher = deps.hasher
     this.#clock = deps.clock
     this.#random = deps.random
     this.#serverName = deps.serverName
+    this.#standingChanged = deps.standingChanged
   }
 
   get(userId: UserId): Promise<StoredAccount | undefined> {
     return this.#storage.read([accounts], (tx) => tx.get(accounts, userId))
+  }
+
+  /** The administrators. */
+  async admins(): Promise<UserId[]> {
+    const rows = await this.#storage.read([accounts], (tx) => tx.range(accounts, {}))
+    return rows.flatMap(([userId, { admin, deactivated }]) => (admin && !deactivated ? [userId] : []))
   }
 
   /** Every account that is not deactivated. */
@@ -73,11 +90,12 @@ export class Accounts {
     if (this.#creating.has(userId)) throw userInUse()
     this.#creating.add(userId)
     try {
-      const admin = account.admin ?? (await this.#isFirst(userId))
+      const admin = account.admin ?? (!account.guest && (await this.#isFirst(userId)))
+      const guest = account.guest ? { guest: true as const } : {}
       const passwordHash = account.password === undefined ? {} : { passwordHash: await this.#hasher.hash(account.password) }
       const profile: JsonObject = account.displayName === undefined ? {} : { displayname: account.displayName }
       await this.#storage.commit(
-        [put(accounts, userId, { ...passwordHash, admin, createdTs: this.#clock.now() }), put(profiles, userId, profile)],
+        [put(accounts, userId, { ...passwordHash, ...guest, admin, createdTs: this.#clock.now() }), put(profiles, userId, profile)],
         'strict',
       )
     } finally {
@@ -101,9 +119,35 @@ export class Accounts {
     if (account && !account.deactivated) await this.#storage.commit([put(accounts, userId, { ...account, passwordHash })], 'strict')
   }
 
+  /** Makes a guest's account an ordinary one. Throws `M_WEAK_PASSWORD`. */
+  async upgradeGuest(userId: UserId, password: string): Promise<void> {
+    await this.setPassword(userId, password)
+    const known = await this.get(userId)
+    if (!known) return
+    const { guest: _, ...account } = known
+    await this.#storage.commit([put(accounts, userId, account)], 'strict')
+    this.#standingChanged()
+  }
+
+  /** How an account of this server stands; `undefined` for one that does not exist or was deactivated. */
+  async moderation(userId: UserId): Promise<{ admin: boolean; locked: boolean; suspended: boolean } | undefined> {
+    const account = await this.get(userId)
+    if (!account || account.deactivated) return undefined
+    return { admin: account.admin, locked: account.locked ?? false, suspended: account.suspended ?? false }
+  }
+
+  /** Locks or suspends an account, or lifts that. */
+  async moderate(userId: UserId, what: 'locked' | 'suspended', on: boolean): Promise<void> {
+    const account = await this.get(userId)
+    if (!account) return
+    const { [what]: _, ...rest } = account
+    await this.#storage.commit([put(accounts, userId, on ? { ...rest, [what]: true } : rest)], 'strict')
+    this.#standingChanged()
+  }
+
   async #isFirst(userId: UserId): Promise<boolean> {
-    const existing = await this.#storage.read([accounts], (tx) => tx.range(accounts, { limit: 1 }))
-    return existing.length === 0 && [...this.#creating][0] === userId
+    const existing = await this.#storage.read([accounts], (tx) => tx.range(accounts, {}))
+    return existing.every(([, { guest }]) => guest) && [...this.#creating][0] === userId
   }
 
   #madeUpLocalpart(): string {

@@ -10,7 +10,7 @@ import { identifiedUser } from './password-login.ts'
 const sessionLifetimeMs = 15 * 60 * 1000
 const sessionLimit = 1000
 
-type Stage = 'm.login.password' | 'm.login.dummy'
+type Stage = 'm.login.password' | 'm.login.dummy' | 'm.login.registration_token'
 
 /** What an API call asks of who makes it. */
 export interface Requirement {
@@ -20,6 +20,15 @@ export interface Requirement {
   readonly operation: string
   /** Whose password it takes; without it, any account's, which is then the answer. */
   readonly userId?: UserId
+  /** Whether a registration token is valid: needed where a flow has that stage. */
+  readonly isRegistrationToken?: (token: string) => Promise<boolean>
+}
+
+/** What a completed flow has shown. */
+export interface Proof {
+  /** Whose password was given. */
+  readonly userId?: UserId
+  readonly registrationToken?: string
 }
 
 interface AuthSession {
@@ -28,7 +37,7 @@ interface AuthSession {
   readonly userId: UserId | undefined
   readonly expiresTs: number
   readonly completed: Stage[]
-  provenUserId: UserId | undefined
+  proof: Proof
 }
 
 /** The 401 that tells a client what to do next; has an `errcode` only once an attempt failed. */
@@ -59,10 +68,10 @@ export class InteractiveAuth {
   }
 
   /**
-   * Resolves once the `auth` of a request completes a flow, with the user whose password was given, if any. Otherwise throws
+   * Resolves once the `auth` of a request completes a flow, with what that has shown. Otherwise throws
    * {@link AuthenticationRequired}. A session serves one call only.
    */
-  async require(auth: JsonValue | undefined, requirement: Requirement): Promise<UserId | undefined> {
+  async require(auth: JsonValue | undefined, requirement: Requirement): Promise<Proof> {
     if (auth !== undefined && !isObject(auth)) throw badJson('auth is not an object')
     if (auth === undefined) throw challenge(requirement, this.#open(requirement))
     const known = this.#find(auth, requirement)
@@ -75,11 +84,11 @@ export class InteractiveAuth {
     const complete = requirement.flows.some((flow) => flow.every((stage) => session.completed.includes(stage)))
     if (!complete) throw challenge(requirement, session)
     this.#sessions.delete(session.id)
-    return session.provenUserId
+    return session.proof
   }
 
   /** Tries one stage: why it failed, or `undefined`. */
-  async #attempt(auth: JsonObject, session: AuthSession, { flows }: Requirement): Promise<string | undefined> {
+  async #attempt(auth: JsonObject, session: AuthSession, { flows, isRegistrationToken }: Requirement): Promise<string | undefined> {
     const stage = flows.flat().find((offered) => offered === auth.type)
     if (!stage) return 'This type of authentication is not offered'
     if (session.completed.includes(stage)) return undefined
@@ -88,7 +97,12 @@ export class InteractiveAuth {
     if (stage === 'm.login.password') {
       const userId = await this.#provenByPassword(auth, session)
       if (userId === undefined) return 'Invalid user name or password'
-      session.provenUserId = userId
+      session.proof = { ...session.proof, userId }
+    }
+    if (stage === 'm.login.registration_token') {
+      const { token } = auth
+      if (typeof token !== 'string' || !(await isRegistrationToken?.(token))) return 'Invalid registration token'
+      session.proof = { ...session.proof, registrationToken: token }
     }
     session.completed.push(stage)
     return undefined
@@ -112,7 +126,7 @@ export class InteractiveAuth {
     if (oldest !== undefined && this.#sessions.size >= sessionLimit) this.#sessions.delete(oldest)
     const id = encodeUrlSafeBase64(this.#random.bytes(18))
     const expiresTs = this.#clock.now() + sessionLifetimeMs
-    const session: AuthSession = { id, operation, userId, expiresTs, completed: [], provenUserId: undefined }
+    const session: AuthSession = { id, operation, userId, expiresTs, completed: [], proof: {} }
     this.#sessions.set(id, session)
     return session
   }

@@ -1,10 +1,10 @@
-import { sha256 } from '@noble/hashes/sha2.js'
 import type { Clock } from '../ports/clock.ts'
 import type { Random } from '../ports/random.ts'
 import { put, remove, type Storage } from '../ports/storage.ts'
 import { encodeUrlSafeBase64 } from '../spec/base64.ts'
 import type { UserId } from '../spec/event.ts'
 import { openIdTokens } from '../storage/tables/users.ts'
+import { hashOf } from './tokens.ts'
 
 const lifetimeMs = 60 * 60 * 1000
 
@@ -34,8 +34,4 @@ export class OpenIdTokens {
     const stored = await this.#storage.read([openIdTokens], (tx) => tx.get(openIdTokens, hashOf(token)))
     return stored && stored.expiresTs > this.#clock.now() ? stored.userId : undefined
   }
-}
-
-function hashOf(token: string): string {
-  return encodeUrlSafeBase64(sha256(new TextEncoder().encode(token)))
 }

@@ -75,7 +75,7 @@ export class Sessions {
     if (known.expiresTs !== undefined && known.expiresTs <= this.#clock.now()) throw unknownToken('The access token expired', true)
     await this.#tokens.used(known)
     await this.#seen(known, origin.address)
-    return { userId: known.userId, deviceId: known.deviceId, tokenHash: known.hash, admin: known.admin }
+    return { userId: known.userId, deviceId: known.deviceId, tokenHash: known.hash, ...known.standing }
   }
 
   async #seen({ userId, deviceId }: KnownToken, address: string): Promise<void> {

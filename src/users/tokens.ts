@@ -1,8 +1,10 @@
 import { sha256 } from '@noble/hashes/sha2.js'
+import type { AccountStanding } from '../http/endpoint.ts'
 import type { Clock } from '../ports/clock.ts'
 import type { Random } from '../ports/random.ts'
 import { last, put, type ReadTx, remove, type Storage, type Write } from '../ports/storage.ts'
 import { encodeUrlSafeBase64 } from '../spec/base64.ts'
+import { userLocked } from '../spec/errors.ts'
 import type { UserId } from '../spec/event.ts'
 import { Lru } from '../storage/lru.ts'
 import {
@@ -11,6 +13,7 @@ import {
   deviceTokens,
   refreshTokens,
   type StoredAccessToken,
+  type StoredAccount,
   type StoredRefreshToken,
 } from '../storage/tables/users.ts'
 
@@ -26,7 +29,7 @@ export interface IssuedTokens {
 /** An access token as it is looked up for each request. */
 export interface KnownToken extends StoredAccessToken {
   readonly hash: string
-  readonly admin: boolean
+  readonly standing: AccountStanding
 }
 
 interface DeviceTokens {
@@ -61,7 +64,7 @@ export class Tokens {
     const known = await this.#storage.read([accessTokens, accounts], async (tx) => {
       const stored = await tx.get(accessTokens, hash)
       const account = stored && (await tx.get(accounts, stored.userId))
-      return stored && account && !account.deactivated ? { ...stored, hash, admin: account.admin } : undefined
+      return stored && account && !account.deactivated ? { ...stored, hash, standing: standingOf(account) } : undefined
     })
     if (known && began === this.#revocations) this.#cache.set(hash, known)
     return known
@@ -86,11 +89,15 @@ export class Tokens {
     return { answer: { access_token: access, refresh_token: refresh, expires_in_ms: lifetimeMs }, writes }
   }
 
-  /** New tokens for a refresh token; `undefined` if it is not, or no longer, valid. */
+  /** New tokens for a refresh token; `undefined` if it is not, or no longer, valid. Throws `M_USER_LOCKED`. */
   async refresh(token: string): Promise<IssuedTokens['answer'] | undefined> {
     const hash = hashOf(token)
-    const stored = await this.#storage.read([refreshTokens], (tx) => tx.get(refreshTokens, hash))
+    const stored = await this.#storage.read([refreshTokens, accounts], async (tx) => {
+      const row = await tx.get(refreshTokens, hash)
+      return row && { ...row, account: await tx.get(accounts, row.userId) }
+    })
     if (!stored) return undefined
+    if (stored.account?.locked) throw userLocked()
     const tokens = await this.#ofDevice(stored.userId, stored.deviceId)
     // Tokens of an earlier refresh with the same token never reached the client.
     const lost = [...tokens.access, ...tokens.refresh].flatMap(([key, { replaces }]) => (replaces === hash ? [key] : []))
@@ -103,13 +110,13 @@ export class Tokens {
 
   /** To be called when an access token is used: revokes the refresh token it was got with, and the device's older access tokens. */
   async used(known: KnownToken): Promise<void> {
-    const { hash, admin, replaces, ...kept } = known
+    const { hash, standing, replaces, ...kept } = known
     if (replaces === undefined) return
     const tokens = await this.#ofDevice(known.userId, known.deviceId)
     const over = [replaces, ...[...tokens.access.keys()].filter((key) => key !== hash)]
     await this.#storage.commit([...over.flatMap((key) => tokenRemoval(known, key)), put(accessTokens, hash, kept)], 'strict')
     this.forget(over)
-    this.#cache.set(hash, { ...kept, hash, admin })
+    this.#cache.set(hash, { ...kept, hash, standing })
   }
 
   /** What it takes to revoke every token of a device. Once committed, {@link forget} the `hashes`. */
@@ -122,6 +129,12 @@ export class Tokens {
   forget(hashes: readonly string[]): void {
     this.#revocations++
     for (const hash of hashes) this.#cache.delete(hash)
+  }
+
+  /** Drops from memory how accounts stand, after one has changed. */
+  forgetStandings(): void {
+    this.#revocations++
+    this.#cache.clear()
   }
 
   #ofDevice(userId: UserId, deviceId: string): Promise<DeviceTokens> {
@@ -146,6 +159,11 @@ function tokenRemoval({ userId, deviceId }: { userId: UserId; deviceId: string }
   return [remove(accessTokens, hash), remove(refreshTokens, hash), remove(deviceTokens, [userId, deviceId, hash])]
 }
 
-function hashOf(token: string): string {
+function standingOf({ admin, guest, locked, suspended }: StoredAccount): AccountStanding {
+  return { admin, guest: guest ?? false, locked: locked ?? false, suspended: suspended ?? false }
+}
+
+/** The SHA-256 by which a secret of ours is kept, in URL-safe base64. */
+export function hashOf(token: string): string {
   return encodeUrlSafeBase64(sha256(new TextEncoder().encode(token)))
 }

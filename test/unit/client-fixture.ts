@@ -1,4 +1,5 @@
 import { notificationEndpoints } from '../../src/api/client/notifications.ts'
+import { oldSyncEndpoints } from '../../src/api/client/old-sync.ts'
 import { readingEndpoints } from '../../src/api/client/reading.ts'
 import { reportEndpoints } from '../../src/api/client/reports.ts'
 import { roomCreationEndpoints } from '../../src/api/client/room-creation.ts'
@@ -22,6 +23,7 @@ import { RoomCommitter } from '../../src/rooms/commit.ts'
 import { RoomCreator } from '../../src/rooms/create.ts'
 import { Directory } from '../../src/rooms/directory.ts'
 import { GapFiller } from '../../src/rooms/gap-filler.ts'
+import { GuestAccess } from '../../src/rooms/guest-access.ts'
 import { MemberLists } from '../../src/rooms/member-lists.ts'
 import { RoomMembership } from '../../src/rooms/membership.ts'
 import { EventPlacer } from '../../src/rooms/place.ts'
@@ -41,6 +43,7 @@ import { MemoryStorage } from '../../src/storage/memory.ts'
 import { Stream } from '../../src/streams/stream.ts'
 import { History } from '../../src/sync/history.ts'
 import { Notifications } from '../../src/sync/notifications.ts'
+import { OldSync } from '../../src/sync/old-sync.ts'
 import { RoomViews } from '../../src/sync/room-views.ts'
 import { Sync } from '../../src/sync/sync.ts'
 import { Tokens } from '../../src/sync/token.ts'
@@ -71,7 +74,7 @@ interface FixtureOptions {
 
 /**
  * One homeserver's rooms, users and `/sync` behind their endpoints, over memory storage and virtual time. A token is a user
- * id, or a user id and a device id with a slash between.
+ * id, or a user id and a device id with a slash between; users whose names begin with `guest` or `suspended` are that.
  */
 export async function openClientApi(options: FixtureOptions = {}) {
   const serverName = options.serverName ?? 'a.example'
@@ -99,7 +102,9 @@ export async function openClientApi(options: FixtureOptions = {}) {
   const placer = new EventPlacer({ queue, gapFiller })
   const receiver = new RoomReceiver({ ...pipeline, gapFiller, placer })
   const backfill = new Backfill({ ...pipeline, gapFiller, placer })
-  const membership = new RoomMembership({ ...pipeline, sender })
+  const isGuest = async (userId: string) => userId.startsWith('@guest')
+  const membership = new RoomMembership({ ...pipeline, sender, isGuest })
+  const guestAccess = new GuestAccess({ store, membership, isGuest, serverName, logger })
   const members = new MemberLists(store)
   const directory = new Directory({ storage, store, members, sender, remote, serverName })
   const creator = new RoomCreator({ queue, clock, random, signEvent, serverName, sender, membership, directory, profileOf })
@@ -135,6 +140,7 @@ export async function openClientApi(options: FixtureOptions = {}) {
   const handler = createHandler(
     [
       ...syncEndpoints({ sync }),
+      ...oldSyncEndpoints({ oldSync: new OldSync({ views, history, tokens, stream, clock, directory, sources }), views, tokens }),
       ...roomCreationEndpoints({ creator }),
       ...roomMembershipEndpoints({ membership, directory, store }),
       ...roomSendingEndpoints({ sender, membership, directory, store, relations: views.relations, presence }),
@@ -160,7 +166,15 @@ export async function openClientApi(options: FixtureOptions = {}) {
         user: async (token) => {
           const [userId = '', deviceId = 'DEVICE'] = token.split('/')
           if (!userId.startsWith('@')) throw missingToken()
-          return { userId, deviceId, tokenHash: token, admin: false }
+          return {
+            userId,
+            deviceId,
+            tokenHash: token,
+            admin: false,
+            guest: userId.startsWith('@guest'),
+            locked: false,
+            suspended: userId.startsWith('@suspended'),
+          }
         },
         server: () => Promise.reject(unauthorized('not here')),
       },
@@ -213,6 +227,7 @@ export async function openClientApi(options: FixtureOptions = {}) {
     queue,
     signEvent,
     committer,
+    guestAccess,
   }
   return { ...parts, ...sources, profiles, logged, serverName, ask, get, post, put, send, createRoom, join, handler, request }
 }

@@ -59,6 +59,7 @@ export async function homeserver(at: World, name: string, storage?: Storage) {
     sender: roomSender,
     serverName,
     profileOf,
+    isGuest: async () => false,
   })
   const roomServers = new RoomServers(store)
   const log = new OutgoingLog({

@@ -34,7 +34,15 @@ beforeEach(() => {
   })
   handler = createHandler(mediaEndpoints({ media, serverName: 'a.example' }), {
     authenticator: {
-      user: async (token) => ({ userId: `@${token}:a.example`, deviceId: 'D', tokenHash: token, admin: false }),
+      user: async (token) => ({
+        userId: `@${token}:a.example`,
+        deviceId: 'D',
+        tokenHash: token,
+        admin: false,
+        guest: false,
+        locked: false,
+        suspended: false,
+      }),
       server: () => Promise.reject(notFound()),
     },
     logger: { log: () => undefined },

@@ -136,11 +136,11 @@ describe('login', () => {
     expect((await login({ identifier, password: 'wrong' })).body.errcode).toBe('M_FORBIDDEN')
     expect((await login({ identifier: { type: 'm.id.user', user: 'nobody' }, password })).body.errcode).toBe('M_FORBIDDEN')
     expect((await login({ identifier: { type: 'm.id.thirdparty', medium: 'email', address: 'a@b' }, password })).status).toBe(403)
-    const unknownType = await home.ask('POST', '/v3/login', { body: { type: 'm.login.token', token: 'x' } })
+    const unknownType = await home.ask('POST', '/v3/login', { body: { type: 'm.login.sso', token: 'x' } })
     expect([unknownType.status, unknownType.body.errcode]).toEqual([400, 'M_UNKNOWN'])
     expect((await login({ password })).body.errcode).toBe('M_MISSING_PARAM')
     expect((await login({ identifier })).body.errcode).toBe('M_MISSING_PARAM')
-    expect((await home.ask('GET', '/v3/login')).body).toEqual({ flows: [{ type: 'm.login.password' }] })
+    expect((await home.ask('GET', '/v3/login')).body).toMatchObject({ flows: expect.arrayContaining([{ type: 'm.login.password' }]) })
   })
 
   test('on a known device revokes the tokens it had, and keeps its name', async () => {

@@ -5,6 +5,7 @@ import { discoveryEndpoints } from '../../src/api/client/discovery.ts'
 import { keyBackupEndpoints } from '../../src/api/client/key-backup.ts'
 import { keysEndpoints } from '../../src/api/client/keys.ts'
 import { loginEndpoints } from '../../src/api/client/login.ts'
+import { moderationEndpoints } from '../../src/api/client/moderation.ts'
 import { notOfferedEndpoints } from '../../src/api/client/not-offered.ts'
 import { presenceEndpoints } from '../../src/api/client/presence.ts'
 import { profileEndpoints } from '../../src/api/client/profile.ts'
@@ -12,6 +13,7 @@ import { pushRulesEndpoints } from '../../src/api/client/push-rules.ts'
 import { pushersEndpoints } from '../../src/api/client/pushers.ts'
 import { readingEndpoints } from '../../src/api/client/reading.ts'
 import { registrationEndpoints } from '../../src/api/client/registration.ts'
+import { registrationTokensEndpoints } from '../../src/api/client/registration-tokens.ts'
 import { sharedSecretEndpoints } from '../../src/api/client/shared-secret-registration.ts'
 import { usersEndpoints } from '../../src/api/client/users.ts'
 import { createRateLimit } from '../../src/http/rate-limit.ts'
@@ -47,7 +49,9 @@ import { impliedAccountData, PushRules } from '../../src/users/push-rules.ts'
 import { Pushers } from '../../src/users/pushers.ts'
 import { ReadMarkers } from '../../src/users/read-markers.ts'
 import { Receipts } from '../../src/users/receipts.ts'
+import { RegistrationTokens } from '../../src/users/registration-tokens.ts'
 import { Sessions } from '../../src/users/sessions.ts'
+import { SingleUseSecrets } from '../../src/users/single-use.ts'
 import { Tags } from '../../src/users/tags.ts'
 import { Tokens } from '../../src/users/tokens.ts'
 import { Typing } from '../../src/users/typing.ts'
@@ -97,6 +101,7 @@ interface OtherServers {
 
 interface FixtureOptions {
   readonly openRegistration?: boolean
+  readonly guests?: boolean
   readonly sharedSecret?: string
   readonly rateLimits?: boolean
   /** To go on with what an earlier fixture left. */
@@ -150,7 +155,7 @@ export async function openUsers(options: FixtureOptions = {}) {
   const keyBackup = new KeyBackup(ports)
 
   const tokens = new Tokens(ports)
-  const accounts = new Accounts({ ...ports, hasher })
+  const accounts = new Accounts({ ...ports, hasher, standingChanged: () => tokens.forgetStandings() })
   const sessions = new Sessions({ ...ports, tokens, deviceChanges: deviceLists })
   const devices = new Devices({ ...ports, tokens, deviceChanges: deviceLists })
   const interactiveAuth = new InteractiveAuth({ ...ports, accounts })
@@ -170,7 +175,24 @@ export async function openUsers(options: FixtureOptions = {}) {
     rooms: (userId: string) => members.joinedRooms(userId),
     members: async (roomId: string) => (await members.joinedUsers(roomId)).map((userId) => ({ userId })),
   }
-  const parts = { accounts, sessions, devices, interactiveAuth, accountData, profiles, receipts, typing, presence, pushRules, openIdTokens }
+  const singleUse = new SingleUseSecrets(ports)
+  const registrationTokens = new RegistrationTokens(ports)
+  const parts = {
+    tokens,
+    singleUse,
+    registrationTokens,
+    accounts,
+    sessions,
+    devices,
+    interactiveAuth,
+    accountData,
+    profiles,
+    receipts,
+    typing,
+    presence,
+    pushRules,
+    openIdTokens,
+  }
   const keys = { oneTimeKeys, deviceLists, remoteDeviceLists, deviceKeys, crossSigning, keySignatures, keyRequests, toDevice, keyBackup }
   const shared = {
     ...ports,
@@ -179,6 +201,7 @@ export async function openUsers(options: FixtureOptions = {}) {
     settings: {
       incarnation: 1,
       openRegistration: options.openRegistration ?? false,
+      guests: options.guests ?? false,
       rateLimits: options.rateLimits ?? false,
       maxUploadBytes: 1000,
     },
@@ -189,7 +212,9 @@ export async function openUsers(options: FixtureOptions = {}) {
       ...loginEndpoints(shared),
       ...accountEndpoints({ ...shared, leaveRooms: async (userId) => void leftRooms.push(userId) }),
       ...devicesEndpoints(shared),
-      ...discoveryEndpoints({}),
+      ...discoveryEndpoints({ admins: () => accounts.admins() }),
+      ...moderationEndpoints(shared),
+      ...registrationTokensEndpoints(shared),
       ...profileEndpoints({ ...shared, updateMemberProfiles: async (userId) => void updatedProfiles.push(userId) }),
       ...accountDataEndpoints({ ...shared, tags: new Tags({ accountData }), filters: new Filters(ports) }),
       ...pushRulesEndpoints(shared),

@@ -23,7 +23,7 @@ export function accountEndpoints(deps: AccountDeps): Endpoint[] {
   /** The user whose password the request proves: the one logged in, or without a token whoever's it is. */
   const proven = async ({ body, session }: Proof, operation: string): Promise<UserId> => {
     const whose = session === undefined ? {} : { userId: session.userId }
-    const userId = await deps.interactiveAuth.require(body.auth, { flows: [['m.login.password']], operation, ...whose })
+    const { userId } = await deps.interactiveAuth.require(body.auth, { flows: [['m.login.password']], operation, ...whose })
     if (userId === undefined) throw forbidden('The password was not given')
     return userId
   }
@@ -31,7 +31,7 @@ export function accountEndpoints(deps: AccountDeps): Endpoint[] {
     forUser({
       method: 'GET',
       path: '/_matrix/client/v3/account/whoami',
-      handle: ({ session }) => ({ user_id: session.userId, device_id: session.deviceId, is_guest: false }),
+      handle: ({ session }) => ({ user_id: session.userId, device_id: session.deviceId, is_guest: session.guest }),
     }),
     forAnyone({
       method: 'POST',
@@ -70,5 +70,20 @@ function withoutThirdPartyIdentifiers(): Endpoint[] {
         throw new MatrixError(400, errcode, { message: 'Accounts here have no e-mail addresses or phone numbers' })
       },
     })
-  return [refuse('password', 'M_THREEPID_NOT_FOUND'), refuse('3pid', 'M_THREEPID_MEDIUM_NOT_SUPPORTED')]
+  const change = forUser({
+    method: 'POST',
+    path: ['', '/add', '/bind', '/delete'].map((action) => `/_matrix/client/v3/account/3pid${action}`),
+    body: v.looseObject({}),
+    handle: () => {
+      throw forbidden('Accounts here have no e-mail addresses or phone numbers')
+    },
+  })
+  // Whether one is bound at an identity server is known there alone.
+  const unbind = forUser({
+    method: 'POST',
+    path: '/_matrix/client/v3/account/3pid/unbind',
+    body: v.looseObject({ medium: v.picklist(['email', 'msisdn']), address: v.string() }),
+    handle: () => ({ id_server_unbind_result: 'no-support' }),
+  })
+  return [refuse('password', 'M_THREEPID_NOT_FOUND'), refuse('3pid', 'M_THREEPID_MEDIUM_NOT_SUPPORTED'), change, unbind]
 }

@@ -1,5 +1,6 @@
 import { type Endpoint, forUser, open } from '../../http/endpoint.ts'
 import { notFound } from '../../spec/errors.ts'
+import type { UserId } from '../../spec/event.ts'
 import { defaultRoomVersion, supportedRoomVersions } from '../../spec/room-version.ts'
 
 /** Of the specification; what each added is either served, or optional and answered as the specification says. */
@@ -8,10 +9,11 @@ const versions = Array.from({ length: 19 }, (_, index) => `v1.${index + 1}`)
 export interface DiscoveryDeps {
   /** Where other clients than the pages of this origin reach the Client-Server API, if anywhere. */
   readonly clientBaseUrl?: string
+  readonly admins: () => Promise<readonly UserId[]>
 }
 
 /** What a client asks before anything else (Client-Server API, "Server Discovery" and "Capabilities negotiation"). */
-export function discoveryEndpoints({ clientBaseUrl }: DiscoveryDeps): Endpoint[] {
+export function discoveryEndpoints({ clientBaseUrl, admins }: DiscoveryDeps): Endpoint[] {
   return [
     open({
       method: 'GET',
@@ -27,10 +29,19 @@ export function discoveryEndpoints({ clientBaseUrl }: DiscoveryDeps): Endpoint[]
         return { 'm.homeserver': { base_url: base } }
       },
     }),
+    open({
+      method: 'GET',
+      path: '/.well-known/matrix/support',
+      handle: async () => {
+        const contacts = (await admins()).map((userId) => ({ matrix_id: userId, role: 'm.role.admin' }))
+        if (contacts.length === 0) throw notFound('Nobody runs this homeserver yet')
+        return { contacts }
+      },
+    }),
     forUser({
       method: 'GET',
       path: '/_matrix/client/v3/capabilities',
-      handle: () => ({
+      handle: ({ session }) => ({
         capabilities: {
           'm.change_password': { enabled: true },
           'm.room_versions': {
@@ -41,8 +52,9 @@ export function discoveryEndpoints({ clientBaseUrl }: DiscoveryDeps): Endpoint[]
           'm.set_avatar_url': { enabled: true },
           'm.profile_fields': { enabled: true },
           'm.3pid_changes': { enabled: false },
-          'm.get_login_token': { enabled: false },
+          'm.get_login_token': { enabled: true },
           'm.forget_forced_upon_leave': { enabled: false },
+          ...(session.admin ? { 'm.account_moderation': { lock: true, suspend: true } } : {}),
         },
       }),
     }),

@@ -1,18 +1,26 @@
 import * as v from 'valibot'
 import { type Endpoint, forUser, open } from '../../http/endpoint.ts'
 import { jsonObject } from '../../http/json-schema.ts'
-import { forbidden, missingParam, unknownError } from '../../spec/errors.ts'
+import { forbidden, missingParam, unknownError, userLocked } from '../../spec/errors.ts'
 import type { UserId } from '../../spec/event.ts'
+import type { JsonObject } from '../../spec/json.ts'
 import type { Accounts } from '../../users/accounts.ts'
 import type { Devices } from '../../users/devices.ts'
+import type { InteractiveAuth } from '../../users/interactive-auth.ts'
 import { identifiedUser } from '../../users/password-login.ts'
 import type { LoginRequest, Sessions } from '../../users/sessions.ts'
+import type { SingleUseSecrets } from '../../users/single-use.ts'
 
 export interface LoginDeps {
   readonly accounts: Accounts
   readonly sessions: Sessions
   readonly devices: Devices
+  readonly interactiveAuth: InteractiveAuth
+  readonly singleUse: SingleUseSecrets
 }
+
+const loginTokenMs = 2 * 60 * 1000
+const flows: JsonObject[] = [{ type: 'm.login.password' }, { type: 'm.login.token', get_login_token: true }]
 
 /** What says on which device a login is, in the bodies of `/login` and `/register`. */
 export const deviceFields = {
@@ -34,31 +42,41 @@ export function loginRequest(body: {
   }
 }
 
-const passwordLogin = v.looseObject({
+const login = v.looseObject({
   ...deviceFields,
   type: v.string(),
   identifier: v.optional(jsonObject),
   user: v.optional(v.string()),
   medium: v.optional(v.string()),
   password: v.optional(v.string()),
+  token: v.optional(v.string()),
 })
 
 /** Logging in and out (Client-Server API, "Login"). */
-export function loginEndpoints({ accounts, sessions, devices }: LoginDeps): Endpoint[] {
+export function loginEndpoints(deps: LoginDeps): Endpoint[] {
+  const { sessions, devices } = deps
   return [
     open({
       method: 'GET',
       path: '/_matrix/client/v3/login',
-      handle: () => ({ flows: [{ type: 'm.login.password' }] }),
+      handle: () => ({ flows }),
     }),
     open({
       method: 'POST',
       path: '/_matrix/client/v3/login',
-      body: passwordLogin,
+      body: login,
       handle: async ({ body, origin }) => {
-        if (body.type !== 'm.login.password') throw unknownError('This type of login is not offered', 400)
-        const userId = await identified(accounts, body)
+        const userId = await identified(deps, body)
         return { user_id: userId, ...(await sessions.login(userId, { ...loginRequest(body), address: origin.address })) }
+      },
+    }),
+    forUser({
+      method: 'POST',
+      path: '/_matrix/client/v1/login/get_token',
+      body: v.looseObject({ auth: v.optional(jsonObject) }),
+      handle: async ({ session: { userId }, body }) => {
+        await deps.interactiveAuth.require(body.auth, { flows: [['m.login.password']], operation: 'login token', userId })
+        return { login_token: await deps.singleUse.issue('login', { userId }, loginTokenMs), expires_in_ms: loginTokenMs }
       },
     }),
     open({
@@ -86,7 +104,22 @@ export function loginEndpoints({ accounts, sessions, devices }: LoginDeps): Endp
   ]
 }
 
-async function identified(accounts: Accounts, body: v.InferOutput<typeof passwordLogin>): Promise<UserId> {
+/** The user whom a login proves. Throws `M_FORBIDDEN`, `M_MISSING_PARAM`, `M_UNKNOWN`, and `M_USER_LOCKED`. */
+async function identified(deps: LoginDeps, body: v.InferOutput<typeof login>): Promise<UserId> {
+  if (body.type !== 'm.login.password' && body.type !== 'm.login.token') throw unknownError('This type of login is not offered', 400)
+  const userId = await (body.type === 'm.login.token' ? byToken(deps, body) : byPassword(deps, body))
+  if ((await deps.accounts.moderation(userId))?.locked) throw userLocked()
+  return userId
+}
+
+async function byToken({ singleUse, accounts }: LoginDeps, { token }: v.InferOutput<typeof login>): Promise<UserId> {
+  if (token === undefined) throw missingParam('token is missing')
+  const { userId } = (await singleUse.take('login', token)) ?? {}
+  if (typeof userId !== 'string' || !(await accounts.moderation(userId))) throw forbidden('Invalid login token')
+  return userId
+}
+
+async function byPassword({ accounts }: LoginDeps, body: v.InferOutput<typeof login>): Promise<UserId> {
   const userId = identifiedUser(body, accounts)
   if (userId === undefined) throw missingParam('identifier is missing')
   if (body.password === undefined) throw missingParam('password is missing')

@@ -1,10 +1,10 @@
 import * as v from 'valibot'
-import { type Call, type Endpoint, forUser } from '../../http/endpoint.ts'
+import { type Call, type Endpoint, forUser, open } from '../../http/endpoint.ts'
 import { readBytes } from '../../http/json-body.ts'
 import { dispositionOf } from '../../media/disposition.ts'
 import type { MediaStore } from '../../media/media-store.ts'
 import type { MediaContent } from '../../media/remote-media.ts'
-import { forbidden, invalidParam } from '../../spec/errors.ts'
+import { forbidden, invalidParam, notFound } from '../../spec/errors.ts'
 import type { ServerName } from '../../spec/event.ts'
 
 export interface MediaDeps {
@@ -27,7 +27,7 @@ const thumbnailQuery = v.looseObject({
 })
 const uploadQuery = v.looseObject({ filename: v.optional(v.pipe(v.string(), v.maxLength(255))) })
 
-/** The content repository (Client-Server API, "Content repository"). Its endpoints without authentication are not served. */
+/** The content repository (Client-Server API, "Content repository"), and its deprecated endpoints without authentication, frozen from the start. */
 export function mediaEndpoints({ media, serverName }: MediaDeps): Endpoint[] {
   return [
     forUser({
@@ -60,7 +60,7 @@ export function mediaEndpoints({ media, serverName }: MediaDeps): Endpoint[] {
     }),
     forUser({
       method: 'GET',
-      path: '/_matrix/client/v1/media/config',
+      path: ['/_matrix/client/v1/media/config', '/_matrix/media/v3/config'],
       handle: () => ({ 'm.upload.size': media.maxBytes }),
     }),
     forUser({
@@ -85,6 +85,15 @@ export function mediaEndpoints({ media, serverName }: MediaDeps): Endpoint[] {
         const { serverName: server = '', mediaId = '' } = call.params
         const size = { width, height, method: call.query.method ?? ('scale' as const) }
         return mediaResponse(await media.thumbnail({ server, mediaId }, size, waitOf(call)))
+      },
+    }),
+    open({
+      method: 'GET',
+      path: ['download/:serverName/:mediaId', 'download/:serverName/:mediaId/:fileName', 'thumbnail/:serverName/:mediaId'].map(
+        (rest) => `/_matrix/media/v3/${rest}`,
+      ),
+      handle: () => {
+        throw notFound('Media is for users who are logged in')
       },
     }),
   ]

@@ -1,6 +1,6 @@
-import { type Endpoint, forAnyone, forUser } from '../../http/endpoint.ts'
+import { type Endpoint, forAnyone, forUser, type Session } from '../../http/endpoint.ts'
 import { jsonObject } from '../../http/json-schema.ts'
-import { forbidden, invalidParam, MatrixError, missingParam, notFound } from '../../spec/errors.ts'
+import { forbidden, guestAccessForbidden, invalidParam, MatrixError, missingParam, notFound } from '../../spec/errors.ts'
 import type { ServerName, UserId } from '../../spec/event.ts'
 import { fitsBytes, parseUserId } from '../../spec/identifiers.ts'
 import { type JsonObject, type JsonValue, ownValue } from '../../spec/json.ts'
@@ -28,7 +28,8 @@ export function profileEndpoints({ profiles, serverName, updateMemberProfiles }:
     if (!profile) throw notFound('There is no such user')
     return profile
   }
-  const change = async (userId: UserId, field: string, value: JsonValue | undefined) => {
+  const change = async ({ userId, guest }: Session, field: string, value: JsonValue | undefined) => {
+    if (guest && field !== 'displayname') throw guestAccessForbidden('Guests may change their display name alone')
     const changed = await profiles.setField(userId, field, value)
     if (changed && isMemberField(field)) await updateMemberProfiles(userId)
     return {}
@@ -55,17 +56,20 @@ export function profileEndpoints({ profiles, serverName, updateMemberProfiles }:
       path: `${path}/:field`,
       body: jsonObject,
       handle: ({ session, params, body }) => {
-        const userId = ownUser(session, params)
+        ownUser(session, params)
         const field = checkedField(params)
         const value = ownValue(body, field)
         if (value === undefined) throw missingParam(`${field} is missing`)
-        return change(userId, field, checkedValue(field, value))
+        return change(session, field, checkedValue(field, value))
       },
     }),
     forUser({
       method: 'DELETE',
       path: `${path}/:field`,
-      handle: ({ session, params }) => change(ownUser(session, params), checkedField(params), undefined),
+      handle: ({ session, params }) => {
+        ownUser(session, params)
+        return change(session, checkedField(params), undefined)
+      },
     }),
   ]
 }

@@ -5,7 +5,7 @@ import type { Directory } from '../../rooms/directory.ts'
 import type { RoomMembership } from '../../rooms/membership.ts'
 import type { RoomStore } from '../../rooms/room-store.ts'
 import type { LocalEvent, RoomSender } from '../../rooms/send.ts'
-import { badJson, forbidden, MatrixError, notFound } from '../../spec/errors.ts'
+import { badJson, forbidden, MatrixError, notFound, userSuspended } from '../../spec/errors.ts'
 import { type EventId, type RoomId, stateKeyOf as stateKey } from '../../spec/event.ts'
 import { isEventId, parseUserId } from '../../spec/identifiers.ts'
 import type { JsonObject } from '../../spec/json.ts'
@@ -46,6 +46,7 @@ export function roomSendingEndpoints(deps: RoomSendingDeps): Endpoint[] {
         if (repeated !== undefined) return { event_id: repeated }
         if (type === 'm.room.redaction')
           return send(session, { ...(await redaction(deps, session, { roomId, content: body })), transaction })
+        if (session.suspended) throw userSuspended()
         await checkRelation(deps, session, { roomId, type, content: body })
         return send(session, { roomId, type, content: body, transaction })
       },
@@ -88,6 +89,7 @@ async function redaction(
   const [current, target] = await Promise.all([store.room(roomId), store.event(redacts)])
   if (!current || target?.event.roomId !== roomId) throw notFound('There is no such event in this room')
   if (target.event.sender !== session.userId) {
+    if (session.suspended) throw userSuspended()
     const [create, levels] = await Promise.all([
       store.stateEvent(current.state, 'm.room.create', ''),
       store.stateEvent(current.state, 'm.room.power_levels', ''),

@@ -9,6 +9,12 @@ export interface StoredAccount {
   readonly admin: boolean
   readonly createdTs: number
   readonly deactivated?: true
+  /** May not be used until an administrator unlocks it. */
+  readonly locked?: true
+  /** May read and leave, and hardly write, until an administrator lifts it. */
+  readonly suspended?: true
+  /** Was made without a name and a password, and may do little. */
+  readonly guest?: true
 }
 
 export interface StoredDevice {
@@ -58,6 +64,22 @@ export interface StoredOpenIdToken {
   readonly expiresTs: number
 }
 
+/** A secret that works once: a login token, an OAuth code. */
+export interface StoredSingleUse {
+  /** What it is for, and what it stands for there. */
+  readonly purpose: string
+  readonly content: JsonObject
+  readonly expiresTs: number
+}
+
+/** A token that lets its holder register. */
+export interface StoredRegistrationToken {
+  /** How many accounts it may make; absent where that has no bound. */
+  readonly usesAllowed?: number
+  readonly completed: number
+  readonly expiresTs?: number
+}
+
 export const accounts = table<UserId, StoredAccount>('accounts')
 /** [user id, device id]. */
 export const devices = table<readonly [UserId, string], StoredDevice>('devices')
@@ -83,6 +105,10 @@ export const receiptLog = table<number, readonly [RoomId, UserId, string, string
 export const presences = table<UserId, StoredPresence>('presences')
 /** SHA-256 of the token. */
 export const openIdTokens = table<string, StoredOpenIdToken>('openid_tokens')
+/** SHA-256 of the secret. */
+export const singleUse = table<string, StoredSingleUse>('single_use')
+/** The token itself: who administers the homeserver reads it again. */
+export const registrationTokens = table<string, StoredRegistrationToken>('registration_tokens')
 
 export const userTables = {
   accounts,
@@ -99,4 +125,6 @@ export const userTables = {
   receiptLog,
   presences,
   openIdTokens,
+  singleUse,
+  registrationTokens,
 }

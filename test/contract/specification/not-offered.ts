@@ -8,15 +8,15 @@ export interface NotOffered {
 type Table = Readonly<Record<string, NotOffered>>
 
 const noEndpoint = (reason: string): NotOffered => ({ answer: '404 M_UNRECOGNIZED', reason })
-const otherMethod = (reason: string): NotOffered => ({ answer: '405 M_UNRECOGNIZED', reason })
 const refused = (answer: string, reason: string): NotOffered => ({ answer, reason })
 
-const moderation = noEndpoint('optional, by the capability m.account_moderation')
-const noThirdPartyIds = noEndpoint('optional, by the capability m.3pid_changes')
+const noThirdPartyIds = refused(
+  '403 M_FORBIDDEN',
+  'accounts have no e-mail addresses or phone numbers; the capability m.3pid_changes says so',
+)
 const noBridges = 'there are no bridges to other networks'
 const noAddresses = 'accounts have no e-mail addresses or phone numbers'
-const authenticatedOnly = noEndpoint('media is for users who are logged in alone')
-const replacedBySync = noEndpoint('deprecated: replaced by /sync')
+const authenticatedOnly = refused('404 M_NOT_FOUND', 'frozen from the start: media is for users who are logged in alone')
 const noSingleSignOn = noEndpoint('there is no single sign-on')
 const noApplicationServices = noEndpoint('there are no application services')
 const noPreviews = noEndpoint('a browser may not fetch other pages')
@@ -27,18 +27,8 @@ const noPreviews = noEndpoint('a browser may not fetch other pages')
  */
 const clientServer: Table = {
   'GET /.well-known/matrix/policy_server': noEndpoint('this is no policy server'),
-  'GET /.well-known/matrix/support': noEndpoint('whoever runs a homeserver in a tab uses it'),
-  'GET /_matrix/client/v1/admin/lock/{userId}': moderation,
-  'GET /_matrix/client/v1/admin/suspend/{userId}': moderation,
-  'PUT /_matrix/client/v1/admin/lock/{userId}': moderation,
-  'PUT /_matrix/client/v1/admin/suspend/{userId}': moderation,
   'GET /_matrix/client/v1/auth_metadata': noEndpoint('this is how clients learn that there is the legacy authentication API alone'),
   'GET /_matrix/client/v1/media/preview_url': noPreviews,
-  'GET /_matrix/client/v3/events': replacedBySync,
-  'GET /_matrix/client/v3/events (peekEvents)': noEndpoint('deprecated: for previews by polling, which /sync and /messages replace'),
-  'GET /_matrix/client/v3/events/{eventId}': noEndpoint('deprecated: replaced by /rooms/{roomId}/event/{eventId}'),
-  'GET /_matrix/client/v3/initialSync': replacedBySync,
-  'GET /_matrix/client/v3/rooms/{roomId}/initialSync': noEndpoint('for previews by polling, which /sync and /messages replace'),
   'POST /_matrix/client/v3/rooms/{roomId}/invite (inviteBy3PID)': refused('400 M_THREEPID_DENIED', 'no identity server is spoken to'),
   'GET /_matrix/client/v3/login/sso/redirect': noSingleSignOn,
   'GET /_matrix/client/v3/login/sso/redirect/{idpId}': noSingleSignOn,
@@ -48,19 +38,16 @@ const clientServer: Table = {
   'GET /_matrix/client/v3/thirdparty/user': refused('404 M_NOT_FOUND', noBridges),
   'GET /_matrix/client/v3/thirdparty/user/{protocol}': refused('404 M_NOT_FOUND', noBridges),
   'GET /_matrix/client/v3/voip/turnServer': refused('404 M_NOT_FOUND', 'no TURN server is known'),
-  'GET /_matrix/media/v3/config': authenticatedOnly,
   'GET /_matrix/media/v3/download/{serverName}/{mediaId}': authenticatedOnly,
   'GET /_matrix/media/v3/download/{serverName}/{mediaId}/{fileName}': authenticatedOnly,
   'GET /_matrix/media/v3/preview_url': noPreviews,
   'GET /_matrix/media/v3/thumbnail/{serverName}/{mediaId}': authenticatedOnly,
   'POST /_matrix/client/v1/appservice/{appserviceId}/ping': noApplicationServices,
   'PUT /_matrix/client/v3/directory/list/appservice/{networkId}/{roomId}': noApplicationServices,
-  'POST /_matrix/client/v1/login/get_token': noEndpoint('optional, by the capability m.get_login_token'),
-  'POST /_matrix/client/v3/account/3pid': otherMethod('optional, by the capability m.3pid_changes'),
+  'POST /_matrix/client/v3/account/3pid': noThirdPartyIds,
   'POST /_matrix/client/v3/account/3pid/add': noThirdPartyIds,
   'POST /_matrix/client/v3/account/3pid/bind': noThirdPartyIds,
   'POST /_matrix/client/v3/account/3pid/delete': noThirdPartyIds,
-  'POST /_matrix/client/v3/account/3pid/unbind': noThirdPartyIds,
   'POST /_matrix/client/v3/account/3pid/email/requestToken': refused('400 M_THREEPID_MEDIUM_NOT_SUPPORTED', noAddresses),
   'POST /_matrix/client/v3/account/3pid/msisdn/requestToken': refused('400 M_THREEPID_MEDIUM_NOT_SUPPORTED', noAddresses),
   'POST /_matrix/client/v3/account/password/email/requestToken': refused('400 M_THREEPID_NOT_FOUND', noAddresses),

@@ -1,0 +1,47 @@
+import type { Clock } from '../ports/clock.ts'
+import type { Random } from '../ports/random.ts'
+import { put, remove, type Storage } from '../ports/storage.ts'
+import { encodeUrlSafeBase64 } from '../spec/base64.ts'
+import type { JsonObject } from '../spec/json.ts'
+import { singleUse } from '../storage/tables/users.ts'
+import { hashOf } from './tokens.ts'
+
+/** Secrets that work once and not for long: 256 random bits each, stored as their SHA-256. */
+export class SingleUseSecrets {
+  readonly #storage: Storage
+  readonly #clock: Clock
+  readonly #random: Random
+  /** Being taken now: of two who come at once, one gets nothing. */
+  readonly #taking = new Set<string>()
+
+  constructor(deps: { storage: Storage; clock: Clock; random: Random }) {
+    this.#storage = deps.storage
+    this.#clock = deps.clock
+    this.#random = deps.random
+  }
+
+  /** Makes a secret that stands for `content` where it is taken for the same purpose. */
+  async issue(purpose: string, content: JsonObject, lifetimeMs: number): Promise<string> {
+    const secret = encodeUrlSafeBase64(this.#random.bytes(32))
+    const now = this.#clock.now()
+    const all = await this.#storage.read([singleUse], (tx) => tx.range(singleUse, {}))
+    const expired = all.flatMap(([hash, { expiresTs }]) => (expiresTs <= now ? [remove(singleUse, hash)] : []))
+    await this.#storage.commit([...expired, put(singleUse, hashOf(secret), { purpose, content, expiresTs: now + lifetimeMs })], 'strict')
+    return secret
+  }
+
+  /** What a secret stands for, once; `undefined` for one that is not, or no longer, valid. */
+  async take(purpose: string, secret: string): Promise<JsonObject | undefined> {
+    const hash = hashOf(secret)
+    if (this.#taking.has(hash)) return undefined
+    this.#taking.add(hash)
+    try {
+      const stored = await this.#storage.read([singleUse], (tx) => tx.get(singleUse, hash))
+      if (stored?.purpose !== purpose) return undefined
+      await this.#storage.commit([remove(singleUse, hash)], 'strict')
+      return stored.expiresTs > this.#clock.now() ? stored.content : undefined
+    } finally {
+      this.#taking.delete(hash)
+    }
+  }
+}
