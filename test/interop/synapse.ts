@@ -14,7 +14,8 @@ const installTimeoutMs = 9 * 60_000
 
 /** Where Synapse is installed: kept between runs. */
 const venv = process.env.SYNAPSE_VENV ?? join(import.meta.dirname, '../../.cache/synapse-venv')
-const python = join(venv, 'bin/python')
+/** Its interpreter. */
+export const python = join(venv, 'bin/python')
 const lock = `${venv}.lock`
 
 /** Installs Synapse from PyPI, unmodified, unless it is there. Answers why not, where there is no Python to do it with. */

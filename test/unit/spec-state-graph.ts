@@ -25,6 +25,7 @@ export class StateGraph {
   readonly create: RoomEvent
   readonly events = new Map<EventId, ResolvableEvent>()
   #ts = 0
+  #rank = 0
 
   constructor(rules: RoomVersionRules, createContent?: JsonObject) {
     this.rules = rules
@@ -38,7 +39,13 @@ export class StateGraph {
   }
 
   add(event: RoomEvent, rejected = false): void {
-    this.events.set(event.eventId, { event, rejected, rank: this.events.size })
+    this.events.set(event.eventId, { event, rejected, rank: this.events.get(event.eventId)?.rank ?? this.#rank++ })
+  }
+
+  /** Marks an event as one that the rules forbade; forgets it, unless it is to be kept. */
+  reject(event: RoomEvent, isKept: boolean): void {
+    if (isKept) this.add(event, true)
+    else this.events.delete(event.eventId)
   }
 
   /** Sends a state event in `state`; the answer is the state after it. Later calls send later events. */

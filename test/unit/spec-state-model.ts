@@ -6,9 +6,36 @@ import type { ResolvableEvent } from '../../src/spec/state-resolution.ts'
 
 type Events = ReadonlyMap<EventId, ResolvableEvent>
 
+/** An event's turn in the iterative auth checks, and what became of it. */
+interface Turn {
+  readonly eventId: EventId
+  readonly isAllowed: boolean
+}
+
+/** What the model resolves to, with the turns of the full conflicted set in their order. */
+interface ModelResult {
+  readonly state: Map<StateKey, EventId>
+  readonly unconflicted: ReadonlyMap<StateKey, EventId>
+  readonly turns: readonly Turn[]
+}
+
+interface ModelOptions {
+  /**
+   * Whether rejected events take part like others, as the specification has it ("Rejected events"). Synapse never lets one into a
+   * state, nor judges by one: see the comment in `_iterative_auth_checks` of its `synapse/state/v2.py`.
+   */
+  readonly admitsRejected: boolean
+}
+
+const asSpecified: ModelOptions = { admitsRejected: true }
+
 /** State resolution v2 and v2.1 as the specification defines it, with whole auth chains and no thought of cost. */
-export function modelResolution(rules: RoomVersionRules, states: readonly StateMap[], events: Events): Map<StateKey, EventId> {
-  const model = new Model(rules, events)
+export function modelResolution(
+  rules: RoomVersionRules,
+  { states, events }: { readonly states: readonly StateMap[]; readonly events: Events },
+  options = asSpecified,
+): ModelResult {
+  const model = new Model(rules, events, options)
   const keys = new Set(states.flatMap((state) => [...state.keys()]))
   const unconflicted = new Map<StateKey, EventId>()
   const conflicted = new Set<EventId>()
@@ -25,16 +52,20 @@ export function modelResolution(rules: RoomVersionRules, states: readonly StateM
   const partial = model.applyAll(model.sortByPower(power), isV21 ? new Map() : new Map(unconflicted))
   const rest = [...full].filter((eventId) => !power.has(eventId) && events.has(eventId))
   const ordered = model.sortByMainline(rest, partial.get(stateKeyOf('m.room.power_levels', '')))
-  return new Map([...model.applyAll(ordered, partial), ...unconflicted])
+  const state = new Map([...model.applyAll(ordered, partial), ...unconflicted])
+  return { state, unconflicted, turns: model.turns }
 }
 
 export class Model {
+  readonly turns: Turn[] = []
   readonly #rules: RoomVersionRules
   readonly #events: Events
+  readonly #options: ModelOptions
 
-  constructor(rules: RoomVersionRules, events: Events) {
+  constructor(rules: RoomVersionRules, events: Events, options = asSpecified) {
     this.#rules = rules
     this.#events = events
+    this.#options = options
   }
 
   #event(eventId: EventId): RoomEvent {
@@ -128,17 +159,27 @@ export class Model {
 
   applyAll(ordered: readonly EventId[], initial: Map<StateKey, EventId>): Map<StateKey, EventId> {
     const state = new Map(initial)
-    for (const event of ordered.map((eventId) => this.#event(eventId))) {
-      const standIns = event.authEvents.filter((cited) => this.#events.get(cited)?.rejected === false).map((cited) => this.#event(cited))
-      const lookup = (type: string, stateKey: string): RoomEvent | undefined => {
-        const held = state.get(stateKeyOf(type, stateKey))
-        if (held !== undefined) return this.#event(held)
-        if (type === 'm.room.create') return this.#create(event)
-        return standIns.find((cited) => cited.type === type && cited.stateKey === stateKey)
-      }
-      if (checkAuth(this.#rules, event, lookup).allowed) state.set(stateKeyOf(event.type, event.stateKey ?? ''), event.eventId)
+    for (const eventId of ordered) {
+      const isAllowed = this.#isAllowed(eventId, state)
+      const { type, stateKey } = this.#event(eventId)
+      if (isAllowed) state.set(stateKeyOf(type, stateKey ?? ''), eventId)
+      this.turns.push({ eventId, isAllowed })
     }
     return state
+  }
+
+  #isAllowed(eventId: EventId, state: ReadonlyMap<StateKey, EventId>): boolean {
+    const event = this.#event(eventId)
+    const isRejected = (other: EventId): boolean => this.#events.get(other)?.rejected === true
+    if (isRejected(eventId) && !this.#options.admitsRejected) return false
+    const standIns = event.authEvents.filter((cited) => !isRejected(cited)).map((cited) => this.#event(cited))
+    const lookup = (type: string, stateKey: string): RoomEvent | undefined => {
+      const held = state.get(stateKeyOf(type, stateKey))
+      if (held !== undefined && (this.#options.admitsRejected || !isRejected(held))) return this.#event(held)
+      if (type === 'm.room.create') return this.#create(event)
+      return standIns.find((cited) => cited.type === type && cited.stateKey === stateKey)
+    }
+    return checkAuth(this.#rules, event, lookup, { authoriserSigned: true, thirdPartySigned: () => false }).allowed
   }
 }
 

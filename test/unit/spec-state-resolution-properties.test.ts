@@ -7,7 +7,7 @@ import { runResolution } from './spec-state-graph.ts'
 import { modelResolution } from './spec-state-model.ts'
 import { histories, play } from './spec-state-random.ts'
 
-describe.each(['1', '2', '10', '12'])('resolution of random histories in room version %s', (version) => {
+describe.each(['1', '2', '6', '10', '11', '12'])('resolution of random histories in room version %s', (version) => {
   const rules = rulesFor(version)
   const check = (property: (played: ReturnType<typeof play>) => void, numRuns = 100): void =>
     fc.assert(
@@ -56,9 +56,19 @@ describe.each(['1', '2', '10', '12'])('resolution of random histories in room ve
   if (rules.stateResolution !== 'v1') {
     test('comes to what the definitions say when followed to the letter', () => {
       check((played) => {
-        const expected = modelResolution(rules, played.states, played.room.events)
-        expect(new Map(resolve(played, played.states))).toEqual(expected)
+        const { state } = modelResolution(rules, { states: played.states, events: played.room.events })
+        expect(new Map(resolve(played, played.states))).toEqual(state)
       }, 300)
+    })
+
+    test('takes an event of the full conflicted set only if it passed the auth rules against the partial state at its turn', () => {
+      check((played) => {
+        const { unconflicted, turns } = modelResolution(rules, { states: played.states, events: played.room.events })
+        const passed = new Set(turns.flatMap(({ eventId, isAllowed }) => (isAllowed ? [eventId] : [])))
+        for (const [key, eventId] of resolve(played, played.states)) {
+          if (unconflicted.get(key) !== eventId) expect(passed).toContain(eventId)
+        }
+      })
     })
   }
 })
