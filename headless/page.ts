@@ -91,7 +91,6 @@ function controlRequests(port: MessagePort): (method: string, path: string, body
         clientId: 'headless',
         vouched: false,
         requestId: undefined,
-        repeated: false,
       }
       port.postMessage(message)
     })

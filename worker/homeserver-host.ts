@@ -1,4 +1,5 @@
 import type { Homeserver } from '../src/homeserver.ts'
+import type { KeepAnswer } from '../src/http/endpoint.ts'
 import type { BlobStore } from '../src/ports/blob-store.ts'
 import type { HomeserverPorts } from '../src/ports/homeserver-ports.ts'
 import { put, type StorageLost } from '../src/ports/storage.ts'
@@ -64,7 +65,7 @@ export class HomeserverHost implements Controlled {
   readonly #node = Promise.withResolvers<NodeOptions>()
   readonly #ended = Promise.withResolvers<string>()
   readonly #vouching = new Vouching()
-  readonly #replays = new Replays()
+  #replays = new Replays()
   readonly #ports = new Set<MessagePort>()
   #premises: Premises | undefined
   #instance: Instance | undefined
@@ -83,6 +84,7 @@ export class HomeserverHost implements Controlled {
     const blobs = await openBlobStore(`${databaseName}-media`)
     this.#premises = { storage, blobs, fence: new Fence(() => storage.isOurs()), options, connections }
     await holdLifeLock(options.worker)
+    this.#replays = await Replays.open(storage)
     this.#instance = await readInstance(storage)
     if (this.state === 'running') await this.#run(this.#instance)
   }
@@ -154,18 +156,18 @@ export class HomeserverHost implements Controlled {
 
   async #answer(request: BridgeRequest, signal: AbortSignal): Promise<Response> {
     const { requestId } = request
-    const run = () => this.#handle(request, signal)
+    const run = (keep?: KeepAnswer) => this.#handle(request, { signal, ...(keep ? { keep } : {}) })
     return requestId === undefined ? run() : this.#replays.once(requestId, run)
   }
 
-  async #handle(bridged: BridgeRequest, signal: AbortSignal): Promise<Response> {
+  async #handle(bridged: BridgeRequest, { signal, keep }: { readonly signal: AbortSignal; readonly keep?: KeepAnswer }): Promise<Response> {
     const { method, url, body } = bridged
     const headers = this.#vouching.headersFor(bridged)
     // A body that is a stream needs `duplex`, which the type does not know.
     const request = new Request(url, { method, headers, signal, ...(body ? { body, duplex: 'half' } : {}) })
     if (isControlPath(url)) return answerControl(request, this)
     if (!this.#homeserver) return Response.json({ errcode: 'M_UNKNOWN', error: reasons[this.state] || 'Starting' }, { status: 503 })
-    const response = await this.#homeserver.handleClient(request, { trusted: true, address: 'page' })
+    const response = await this.#homeserver.handleClient(request, { trusted: true, address: 'page', ...(keep ? { keep } : {}) })
     this.#vouching.note(bridged, response.status)
     return response
   }

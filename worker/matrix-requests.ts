@@ -8,8 +8,6 @@ const repeatWithinMs = 20_000
 const ownPaths = /^\/(_matrix|_yurt|\.well-known\/matrix)\/|^\/_synapse\/admin\/v1\/(register$|registration_tokens\b)/
 /** Pages that a client opens for its user to authenticate (Client-Server API, "Fallback"). */
 const authorisationPages = /^\/_matrix\/(client\/[^/]+\/auth\/[^/]+\/fallback\/web|static\/client\/)/
-/** What makes a new room each time it is asked, and has no transaction id by which a repeat is known. */
-const notRepeatable = /^\/_matrix\/client\/[^/]+\/(createRoom|rooms\/[^/]+\/upgrade)$/
 const mediaPaths = /^\/_matrix\/client\/v1\/media\//
 const mediaDestinations: readonly string[] = ['image', 'video', 'audio']
 
@@ -39,10 +37,9 @@ export async function answerFromHomeserver({ request, clientId }: FetchEvent, li
   for (;;) {
     const link = await links.find(deadline ?? Date.now() + leaderWithinMs)
     if (!link) return unavailable('No tab of this homeserver answers')
-    const outcome = await link.exchange({ ...outgoing, repeated: deadline !== undefined }, request.signal)
+    const outcome = await link.exchange(outgoing, request.signal)
     if (outcome !== 'lost') return responseOf(outcome, link)
     if (outgoing.body instanceof ReadableStream) return unavailable('The homeserver stopped while it took the upload')
-    if (notRepeatable.test(pathname)) return unavailable('The homeserver stopped meanwhile: look whether the room is there')
     deadline ??= Date.now() + repeatWithinMs
     if (Date.now() > deadline) return unavailable('The homeserver stops again and again')
   }

@@ -18,8 +18,6 @@ export interface BridgeRequest {
   readonly vouched: boolean
   /** The same for every repeat of one mutating request. */
   readonly requestId: string | undefined
-  /** Whether an earlier leader was given this request and did not answer. */
-  readonly repeated: boolean
 }
 
 /** Service worker → homeserver worker: whoever asked has gone. */

@@ -1,4 +1,5 @@
 import { table } from '../src/ports/storage.ts'
+import type { JsonObject } from '../src/spec/json.ts'
 import { type Migration, migrations } from '../src/storage/schema.ts'
 import type { Identity } from './identity.ts'
 import type { StoredSettings } from './stored-settings.ts'
@@ -8,7 +9,10 @@ export const storedSettings = table<'self', StoredSettings>('stored_settings')
 /** The incarnation by which this instance learned to be superseded. */
 export const supersededBy = table<'self', number>('superseded_by')
 
-const browserMigrations: readonly Migration[] = [{ create: [identities.name, storedSettings.name, supersededBy.name] }]
+/** [when it was kept, in ms since the epoch; request id] → the answer to a request that may come again. */
+export const keptAnswers = table<readonly [number, string], JsonObject>('kept_answers')
+
+const browserMigrations: readonly Migration[] = [{ create: [identities.name, storedSettings.name, supersededBy.name, keptAnswers.name] }]
 
 /** The homeserver's tables and those of the browser part. Both lists only ever grow, and so does the version, which is their length. */
 export const allMigrations: readonly Migration[] = [...migrations, ...browserMigrations]

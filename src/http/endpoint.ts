@@ -1,4 +1,5 @@
 import * as v from 'valibot'
+import type { Write } from '../ports/storage.ts'
 import { badJson, invalidParam, missingParam } from '../spec/errors.ts'
 import type { ServerName, UserId } from '../spec/event.ts'
 import { isObject, type JsonObject, type JsonValue } from '../spec/json.ts'
@@ -19,6 +20,12 @@ export interface Session extends AccountStanding {
   readonly tokenHash: string
 }
 
+/**
+ * The writes that keep an answer for a repeat of the request, which gets it and has no second effect: they belong into the
+ * commit of the effect. None where the request is of a kind that nobody repeats.
+ */
+export type KeepAnswer = (answer: JsonObject) => readonly Write[]
+
 /** Where a request comes from. */
 export interface RequestOrigin {
   /** The page of this origin itself, or a server this homeserver's owner runs: may register accounts. */
@@ -27,6 +34,8 @@ export interface RequestOrigin {
   readonly address: string
   /** The request target exactly as it was sent, where that is known: what a federation signature covers. */
   readonly uri?: string
+  /** Given where a repeat of the request is known as one. */
+  readonly keep?: KeepAnswer
 }
 
 /** What a handler is given. `body` and `query` have passed the endpoint's schema, and are the raw objects themselves. */
@@ -38,6 +47,8 @@ export interface Call<Body, Query> {
   readonly request: Request
   readonly origin: RequestOrigin
   readonly signal: AbortSignal
+  /** For what is not idempotent and has no transaction id of its own. */
+  readonly keep: KeepAnswer
 }
 
 /** A handler answers with JSON (status 200) or with a whole response; failures are thrown as `MatrixError`. */

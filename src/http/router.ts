@@ -1,5 +1,6 @@
 import { TrieRouter } from 'hono/router/trie-router'
 import type { Logger } from '../ports/logger.ts'
+import type { Write } from '../ports/storage.ts'
 import { invalidParam, MatrixError, unknownError, unrecognized } from '../spec/errors.ts'
 import type { ServerName } from '../spec/event.ts'
 import type { JsonValue } from '../spec/json.ts'
@@ -73,7 +74,10 @@ export function createHandler(endpoints: readonly Endpoint[], edge: Edge): Handl
     const known = endpoint.access === 'server' ? await authenticateServer(request, origin, body) : caller
     if (endpoint.access === 'server') edge.rateLimit(endpoint, known, origin)
     const query = readQuery(url.searchParams, endpoint.repeated ?? [])
-    const answer = await endpoint.run({ params, query, body, request, origin, signal: request.signal }, known)
+    const answer = await endpoint.run(
+      { params, query, body, request, origin, signal: request.signal, keep: origin.keep ?? keepNothing },
+      known,
+    )
     return answer instanceof Response ? answer : json(answer, 200)
   }
 
@@ -106,6 +110,8 @@ export function createHandler(endpoints: readonly Endpoint[], edge: Edge): Handl
     return response
   }
 }
+
+const keepNothing = (): readonly Write[] => []
 
 /** A JSON response. */
 export function json(value: JsonValue, status: number): Response {

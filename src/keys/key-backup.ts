@@ -36,10 +36,17 @@ export class KeyBackup {
   }
 
   /** Makes a new backup, which replaces the current one for writing. Resolves with its version. */
-  create(userId: UserId, backup: { readonly algorithm: string; readonly authData: JsonObject }): Promise<number> {
+  create(
+    userId: UserId,
+    backup: { readonly algorithm: string; readonly authData: JsonObject },
+    alongside: (version: number) => readonly Write[] = () => [],
+  ): Promise<number> {
     return this.#turns.take(userId, async () => {
       const version = ((await this.#versions(userId)).at(-1)?.[0] ?? 0) + 1
-      await this.#storage.commit([put(backupVersions, [userId, version], { ...backup, count: 0, etag: 0 })], 'strict')
+      await this.#storage.commit(
+        [put(backupVersions, [userId, version], { ...backup, count: 0, etag: 0 }), ...alongside(version)],
+        'strict',
+      )
       return version
     })
   }

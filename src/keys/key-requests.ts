@@ -1,7 +1,8 @@
 import type { Clock } from '../ports/clock.ts'
+import type { Write } from '../ports/storage.ts'
 import type { ServerName, UserId } from '../spec/event.ts'
 import { parseUserId } from '../spec/identifiers.ts'
-import { isObject, type JsonObject, ownValue } from '../spec/json.ts'
+import { isObject, type JsonObject, type JsonValue, ownValue } from '../spec/json.ts'
 import { type DeviceKeys, type KeysAnswer, type KeysQuery, keysJson } from './device-keys.ts'
 import type { DeviceLists } from './device-lists.ts'
 import type { OneTimeKeys } from './one-time-keys.ts'
@@ -62,12 +63,17 @@ export class KeyRequests {
     return { ...keysJson(answer), failures }
   }
 
-  /** The answer to `/keys/claim`. */
-  async claim(wanted: ClaimRequest, timeoutMs: number | undefined): Promise<JsonObject> {
+  /** The answer to `/keys/claim`; what `alongside` makes of it is written in the commit that takes our own users' keys. */
+  async claim(
+    wanted: ClaimRequest,
+    {
+      timeoutMs,
+      alongside = () => [],
+    }: { readonly timeoutMs: number | undefined; readonly alongside?: (answer: JsonObject) => readonly Write[] },
+  ): Promise<JsonObject> {
     const remote = byServer(wanted, this.#serverName)
     const local = Object.fromEntries(Object.entries(wanted).filter(([userId]) => parseUserId(userId)?.serverName === this.#serverName))
-    const { one_time_keys: own } = await this.#oneTimeKeys.claimLocal(local)
-    const claimed = new Map(Object.entries(isObject(own) ? own : {}))
+    const claimed = new Map<UserId, JsonValue>()
     const failures = await this.#eachServer(remote, timeoutMs, async (server, ofServer, signal) => {
       const { one_time_keys: keys } = await this.#remote.claim(server, ofServer, signal)
       for (const [userId, devices] of Object.entries(ofServer)) {
@@ -75,7 +81,8 @@ export class KeyRequests {
         if (isObject(ofUser)) claimed.set(userId, claimedOf(ofUser, devices))
       }
     })
-    return { one_time_keys: Object.fromEntries(claimed), failures }
+    const answerWith = (own: JsonObject) => ({ one_time_keys: { ...Object.fromEntries(claimed), ...own }, failures })
+    return answerWith(await this.#oneTimeKeys.claimLocal(local, (own) => alongside(answerWith(own))))
   }
 
   /** Asks a server. Lists of users who share a room are asked for whole, and kept. */

@@ -94,10 +94,13 @@ export class OneTimeKeys {
   }
 
   /**
-   * Hands out one key for each device asked for; fallback keys where there is no other. Answers as `/user/keys/claim`:
-   * devices without a key are missing.
+   * Hands out one key for each device asked for; fallback keys where there is no other. Resolves with the keys by user and
+   * device: devices without a key are missing. What `alongside` makes of that is written in the same commit.
    */
-  async claimLocal(wanted: Readonly<Record<UserId, Readonly<Record<string, string>>>>): Promise<JsonObject> {
+  async claimLocal(
+    wanted: Readonly<Record<UserId, Readonly<Record<string, string>>>>,
+    alongside: (keys: JsonObject) => readonly Write[] = () => [],
+  ): Promise<JsonObject> {
     const all = Object.entries(wanted).flatMap(([userId, devices]) =>
       Object.entries(devices).map(([deviceId, algorithm]) => ({ userId, deviceId, algorithm })),
     )
@@ -109,9 +112,10 @@ export class OneTimeKeys {
         const claim = (await this.#take(each)) ?? (await this.#takeFallback(each))
         if (claim) claimed.push(claim)
       }
-      const writes = claimed.flatMap(claimWrites)
+      const keys = answerOf(claimed)
+      const writes = [...claimed.flatMap(claimWrites), ...alongside(keys)]
       if (writes.length > 0) await this.#commit(claimed, () => writes)
-      return { one_time_keys: answerOf(claimed) }
+      return keys
     } catch (failure) {
       for (const { row, ...each } of claimed) if (row) this.#taken.giveBack(claimsKey(each), JSON.stringify(row))
       throw failure

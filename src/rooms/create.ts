@@ -1,10 +1,12 @@
 import type { Clock } from '../ports/clock.ts'
 import type { Random } from '../ports/random.ts'
+import { put, type Write } from '../ports/storage.ts'
 import { invalidParam, invalidRoomState, MatrixError, roomInUse, unsupportedRoomVersion } from '../spec/errors.ts'
 import type { RoomId, ServerName, UserId } from '../spec/event.ts'
 import { parseRoomAlias, parseUserId } from '../spec/identifiers.ts'
 import type { JsonObject, JsonValue } from '../spec/json.ts'
 import { defaultRoomVersion, type RoomVersionRules, rulesOf } from '../spec/room-version.ts'
+import { publicRooms } from '../storage/tables/rooms.ts'
 import type { Directory } from './directory.ts'
 import { foundRoom } from './found.ts'
 import type { RoomMembership } from './membership.ts'
@@ -35,6 +37,16 @@ export interface RoomPlan {
   readonly creationContent: JsonObject
   readonly initialState: readonly InitialEvent[]
   readonly powerLevels: JsonObject
+  /** Written in the commit that brings the creator into the room. */
+  readonly alongside?: (roomId: RoomId) => readonly Write[]
+}
+
+interface RoomParts {
+  readonly plan: RoomPlan
+  readonly rules: RoomVersionRules
+  readonly alias: string | undefined
+  /** Written in the same commit. */
+  readonly writes: readonly Write[]
 }
 
 interface RoomCreatorDeps {
@@ -68,14 +80,10 @@ export class RoomCreator {
     if (!rules) throw unsupportedRoomVersion(`Room version ${plan.version} is not supported`)
     const alias = await this.#freeAlias(plan)
     const roomId = await foundRoom({ rules, creator: plan.creator, createContent: createContent(plan, rules) }, this.#deps)
-    if (alias !== undefined) await directory.add(alias, { roomId, creator: plan.creator })
-    try {
-      await this.#furnish(roomId, { plan, rules, alias })
-    } catch (error) {
-      if (alias !== undefined) await directory.forget(alias)
-      throw error instanceof MatrixError && error.errcode === 'M_FORBIDDEN' ? invalidRoomState(error.message) : error
-    }
-    if (plan.published) await directory.publish(roomId, true)
+    const writes = [...(plan.published ? [put(publicRooms, roomId, true as const)] : []), ...(plan.alongside?.(roomId) ?? [])]
+    const furnish = (withAlias: readonly Write[]) => this.#furnish(roomId, { plan, rules, alias, writes: [...withAlias, ...writes] })
+    if (alias === undefined) await furnish([])
+    else await directory.addBy(alias, { roomId, creator: plan.creator }, furnish)
     await this.#invite(roomId, plan)
     return roomId
   }
@@ -88,18 +96,15 @@ export class RoomCreator {
     return alias
   }
 
-  async #furnish(
-    roomId: RoomId,
-    { plan, rules, alias }: { readonly plan: RoomPlan; readonly rules: RoomVersionRules; readonly alias: string | undefined },
-  ): Promise<void> {
+  async #furnish(roomId: RoomId, { plan, rules, alias, writes }: RoomParts): Promise<void> {
     const { creator } = plan
     const profile = await this.#deps.profileOf(creator)
     const join = { type: 'm.room.member', stateKey: creator, content: { ...profile, membership: 'join' } }
     const events = [join, ...stateOf(plan, rules, alias)]
-    await this.#deps.sender.sendAll(
-      roomId,
-      events.map((event): LocalEvent => ({ ...event, roomId, sender: creator })),
-    )
+    const requests = events.map((event): LocalEvent => ({ ...event, roomId, sender: creator }))
+    await this.#deps.sender.sendAll(roomId, requests, writes).catch((error: unknown) => {
+      throw error instanceof MatrixError && error.errcode === 'M_FORBIDDEN' ? invalidRoomState(error.message) : error
+    })
   }
 
   // Whom one server turns away must not keep the others from being invited.

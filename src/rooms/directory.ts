@@ -1,4 +1,4 @@
-import { put, remove, type Storage } from '../ports/storage.ts'
+import { put, remove, type Storage, type Write } from '../ports/storage.ts'
 import { forbidden, invalidParam, MatrixError, notFound } from '../spec/errors.ts'
 import type { RoomId, ServerName, UserId } from '../spec/event.ts'
 import { parseRoomAlias } from '../spec/identifiers.ts'
@@ -19,6 +19,13 @@ interface DirectoryDeps {
   readonly sender: RoomSender
   readonly remote: Pick<RemoteServers, 'resolveAlias'>
   readonly serverName: ServerName
+}
+
+interface AliasRemoval {
+  readonly userId: UserId
+  readonly isAdmin: boolean
+  /** Written in the same commit. */
+  readonly alongside?: readonly Write[]
 }
 
 /** The most servers an answer names as ways into a room. */
@@ -48,11 +55,20 @@ export class Directory {
   }
 
   /** Throws `M_INVALID_PARAM` for an alias that this server cannot give, 409 `M_UNKNOWN` for one that is taken. */
-  async add(alias: string, room: { readonly roomId: RoomId; readonly creator: UserId }): Promise<void> {
+  add(alias: string, room: { readonly roomId: RoomId; readonly creator: UserId }, alongside: readonly Write[] = []): Promise<void> {
+    return this.addBy(alias, room, (writes) => this.#deps.storage.commit([...writes, ...alongside], 'strict'))
+  }
+
+  /** The same, by `commit`, which writes more in the same step. */
+  async addBy(
+    alias: string,
+    room: { readonly roomId: RoomId; readonly creator: UserId },
+    commit: (writes: readonly Write[]) => Promise<void>,
+  ): Promise<void> {
     if (parseRoomAlias(alias)?.serverName !== this.#deps.serverName) throw invalidParam('This server cannot give this room alias')
     await this.#turns.take(alias, async () => {
       if (await this.#local(alias)) throw new MatrixError(409, 'M_UNKNOWN', { message: `Room alias ${alias} already exists` })
-      await this.#deps.storage.commit([put(aliases, alias, room)], 'strict')
+      await commit([put(aliases, alias, room)])
     })
   }
 
@@ -65,20 +81,15 @@ export class Directory {
    * Removes an alias for `userId`, who made it or may change the room's canonical alias; there the alias is removed as well,
    * as far as the user may. Throws `M_NOT_FOUND`, `M_FORBIDDEN`.
    */
-  async remove(alias: string, userId: UserId, isAdmin: boolean): Promise<void> {
+  async remove(alias: string, { userId, isAdmin, alongside = [] }: AliasRemoval): Promise<void> {
     const found = await this.#local(alias)
     if (!found) throw notFound('There is no such room alias')
     const room = await this.#deps.store.room(found.roomId)
     const mayChange = room !== undefined && (await this.#mayChangeAliases(room, userId))
     if (found.creator !== userId && !isAdmin && !mayChange)
       throw forbidden('Only its creator, or who may change the room, may remove an alias')
-    await this.forget(alias)
+    await this.#deps.storage.commit([remove(aliases, alias), ...alongside], 'strict')
     if (room && mayChange) await this.#withdraw(alias, room, userId)
-  }
-
-  /** Takes an alias away without asking who may. */
-  async forget(alias: string): Promise<void> {
-    await this.#deps.storage.commit([remove(aliases, alias)], 'strict')
   }
 
   /** Moves all aliases of one room to another. */

@@ -1,5 +1,6 @@
 import type { Clock } from '../ports/clock.ts'
 import type { Random } from '../ports/random.ts'
+import type { Write } from '../ports/storage.ts'
 import { authEventKeys } from '../spec/auth-events.ts'
 import { buildPdu } from '../spec/build-pdu.ts'
 import type { EventId, RoomEvent, RoomId, UserId } from '../spec/event.ts'
@@ -24,6 +25,8 @@ export interface LocalEvent {
   readonly originServerTs?: number
   /** A repeat of the same id on the same device and path is the same event. */
   readonly transaction?: Omit<SentTransaction, 'userId'>
+  /** Written in the same commit. */
+  readonly alongside?: (eventId: EventId) => readonly Write[]
 }
 
 /** The most previous events an event may have (Server-Server API, "PDUs"). */

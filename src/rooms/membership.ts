@@ -1,4 +1,4 @@
-import { put } from '../ports/storage.ts'
+import { put, type Write } from '../ports/storage.ts'
 import { badState, forbidden, guestAccessForbidden, MatrixError, notFound, unknownError, unsupportedRoomVersion } from '../spec/errors.ts'
 import { type EventId, type Pdu, type RoomEvent, type RoomId, type ServerName, stateKeyOf, type UserId } from '../spec/event.ts'
 import { serverNameOf } from '../spec/identifiers.ts'
@@ -25,17 +25,19 @@ interface MembershipDeps extends RemoteMembershipDeps {
   readonly isGuest: (userId: UserId) => Promise<boolean>
 }
 
+type Alongside = NonNullable<LocalEvent['alongside']>
+
 interface Change {
   readonly userId: UserId
   readonly roomId: RoomId
   readonly content?: JsonObject
+  /** Written in the commit that makes the change. */
+  readonly alongside?: Alongside
 }
 
-interface ChangeOfOther {
+interface ChangeOfOther extends Omit<Change, 'userId'> {
   readonly sender: UserId
   readonly target: UserId
-  readonly roomId: RoomId
-  readonly content?: JsonObject
 }
 
 /** Joins, invitations, departures: of our users everywhere, and of others' users in rooms that we are in. */
@@ -50,7 +52,7 @@ export class RoomMembership {
    * Joins a room: here if a user of ours is in it, else through the servers in `via`, one after the other.
    * Guests join rooms of ours alone, and only those that let them. Throws `M_FORBIDDEN`, `M_GUEST_ACCESS_FORBIDDEN`, `M_NOT_FOUND` where no server is known to ask, or the last server's error.
    */
-  async join({ userId, roomId, via, content = {} }: Change & { readonly via: readonly ServerName[] }): Promise<void> {
+  async join({ userId, roomId, via, content = {}, alongside }: Change & { readonly via: readonly ServerName[] }): Promise<void> {
     const room = await this.#residentRoom(roomId)
     if ((await this.#deps.isGuest(userId)) && !(room && (await admitsGuests(room, this.#deps.store)))) {
       throw guestAccessForbidden('Guests may not join this room')
@@ -59,7 +61,7 @@ export class RoomMembership {
     if (room) {
       if ((await this.#membershipIn(room, userId)) === 'join') return
       const authoriser = await joinAuthoriser(room, userId, this.#deps)
-      await this.#send(userId, userId, { roomId, content: { ...profile, ...authoriser, membership: 'join' } })
+      await this.#send(userId, userId, { roomId, content: { ...profile, ...authoriser, membership: 'join' }, alongside })
       return
     }
     const stored = (await this.#deps.store.memberships(userId)).get(roomId)
@@ -68,13 +70,13 @@ export class RoomMembership {
   }
 
   /** Leaves a room, or turns down an invitation to it, or takes a knock back. An invitation is gone even if its server is. */
-  async leave({ userId, roomId, content = {} }: Change): Promise<void> {
+  async leave({ userId, roomId, content = {}, alongside }: Change): Promise<void> {
     const stored = (await this.#deps.store.memberships(userId)).get(roomId)
     if (!stored) throw forbidden('You are not in this room')
     if (stored.membership === 'leave') return
     const room = await this.#residentRoom(roomId)
     if (room) {
-      await this.#send(userId, userId, { roomId, content: { ...content, membership: 'leave' } })
+      await this.#send(userId, userId, { roomId, content: { ...content, membership: 'leave' }, alongside })
       return
     }
     const servers = this.#servers([stored.outOfBand?.via, serverNameOf(stored.sender), serverNameOf(roomId)])
@@ -83,9 +85,9 @@ export class RoomMembership {
   }
 
   /** Invites a user of any server. Throws `M_FORBIDDEN`, or the other server's error if it declines. */
-  async invite({ sender, target, roomId, content = {} }: ChangeOfOther): Promise<void> {
+  async invite({ sender, target, roomId, content = {}, alongside }: ChangeOfOther): Promise<void> {
     const profile = serverNameOf(target) === this.#deps.serverName ? await this.#deps.profileOf(target) : {}
-    const member = { roomId, content: { ...profile, ...content, membership: 'invite' } }
+    const member = { roomId, content: { ...profile, ...content, membership: 'invite' }, alongside }
     const server = serverNameOf(target)
     if (server === undefined || server === this.#deps.serverName) await this.#send(sender, target, member)
     else await this.#inviteThrough(server, memberEvent(sender, target, member))
@@ -109,10 +111,10 @@ export class RoomMembership {
   }
 
   /** Knocks on a room, here or through the servers in `via`. */
-  async knock({ userId, roomId, via, content = {} }: Change & { readonly via: readonly ServerName[] }): Promise<void> {
+  async knock({ userId, roomId, via, content = {}, alongside }: Change & { readonly via: readonly ServerName[] }): Promise<void> {
     const profile = { ...(await this.#deps.profileOf(userId)), ...content }
     if (await this.#residentRoom(roomId)) {
-      await this.#send(userId, userId, { roomId, content: { ...profile, membership: 'knock' } })
+      await this.#send(userId, userId, { roomId, content: { ...profile, membership: 'knock' }, alongside })
       return
     }
     await this.#throughAny(this.#servers([...via, serverNameOf(roomId)]), async (server) => {
@@ -121,7 +123,8 @@ export class RoomMembership {
       const { event, rules } = await membershipFromTemplate({ userId, roomId, content: profile, membership: 'knock' }, template, this.#deps)
       const { strippedState } = await remote.sendKnock(server, { roomId, eventId: event.eventId, pdu: event.pdu })
       const outOfBand = { version: rules.version, pdu: event.pdu, strippedState, via: server }
-      await this.#remember(userId, roomId, { membership: 'knock', eventId: event.eventId, position: 0, sender: userId, outOfBand })
+      const knock = { membership: 'knock' as const, eventId: event.eventId, position: 0, sender: userId, outOfBand }
+      await this.#remember(userId, roomId, knock, alongside?.(event.eventId))
     })
   }
 
@@ -196,11 +199,11 @@ export class RoomMembership {
     }
   }
 
-  async #put({ sender, target, roomId, content = {} }: ChangeOfOther, membership: 'leave' | 'ban'): Promise<void> {
-    await this.#send(sender, target, { roomId, content: { ...content, membership } })
+  async #put({ sender, target, roomId, content = {}, alongside }: ChangeOfOther, membership: 'leave' | 'ban'): Promise<void> {
+    await this.#send(sender, target, { roomId, content: { ...content, membership }, alongside })
   }
 
-  async #send(sender: UserId, target: UserId, member: { readonly roomId: RoomId; readonly content: JsonObject }): Promise<void> {
+  async #send(sender: UserId, target: UserId, member: NewMember): Promise<void> {
     await this.#deps.sender.send(memberEvent(sender, target, member))
   }
 
@@ -223,10 +226,11 @@ export class RoomMembership {
     await queue.enqueue(roomId, async (draft) => {
       const placed = await draft.place(isSame && received.event ? received.event : event, { live: true })
       if (placed.status !== 'accepted') throw forbidden(placed.reason ?? 'The room does not allow it')
+      draft.write(...(request.alongside?.(eventId) ?? []))
     })
   }
 
-  async #leaveThrough(servers: readonly ServerName[], change: Required<Change>): Promise<EventId> {
+  async #leaveThrough(servers: readonly ServerName[], change: Change & { readonly content: JsonObject }): Promise<EventId> {
     const { roomId, userId, content } = change
     return this.#throughAny(servers, async (server) => {
       const template = await this.#deps.remote.makeMembership(server, 'leave', { roomId, userId, versions: supportedRoomVersions() })
@@ -272,24 +276,26 @@ export class RoomMembership {
     return typeof membership === 'string' ? membership : undefined
   }
 
-  async #remember(userId: UserId, roomId: RoomId, membership: StoredMembership): Promise<void> {
+  async #remember(userId: UserId, roomId: RoomId, membership: StoredMembership, alongside: readonly Write[] = []): Promise<void> {
     const { stream, store } = this.#deps
     let stored = membership
     await stream.commit(
       1,
       (position) => {
         stored = { ...membership, position }
-        return [put(memberships, [userId, roomId], stored)]
+        return [put(memberships, [userId, roomId], stored), ...alongside]
       },
       { published: () => store.publish({ memberships: [[userId, roomId, stored]] }) },
     )
   }
 }
 
-function memberEvent(
-  sender: UserId,
-  target: UserId,
-  { roomId, content }: { readonly roomId: RoomId; readonly content: JsonObject },
-): LocalEvent {
-  return { roomId, sender, type: 'm.room.member', stateKey: target, content }
+interface NewMember {
+  readonly roomId: RoomId
+  readonly content: JsonObject
+  readonly alongside?: Alongside | undefined
+}
+
+function memberEvent(sender: UserId, target: UserId, { roomId, content, alongside = () => [] }: NewMember): LocalEvent {
+  return { roomId, sender, type: 'm.room.member', stateKey: target, content, alongside }
 }

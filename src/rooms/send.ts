@@ -1,5 +1,6 @@
 import type { Clock } from '../ports/clock.ts'
 import type { Random } from '../ports/random.ts'
+import type { Write } from '../ports/storage.ts'
 import { forbidden, notFound } from '../spec/errors.ts'
 import type { EventId, RoomId } from '../spec/event.ts'
 import { transactionKey } from '../storage/tables/rooms.ts'
@@ -42,11 +43,12 @@ export class RoomSender {
     })
   }
 
-  /** Sends several events in one turn and one commit: all of them or none. */
-  async sendAll(roomId: RoomId, requests: readonly LocalEvent[]): Promise<EventId[]> {
+  /** Sends several events in one turn and one commit, with what is to be written beside: all of them or none. */
+  async sendAll(roomId: RoomId, requests: readonly LocalEvent[], alongside: readonly Write[] = []): Promise<EventId[]> {
     return this.#deps.queue.enqueue(roomId, async (draft) => {
       const eventIds: EventId[] = []
       for (const request of requests) eventIds.push((await this.sendIn(draft, request)).event.eventId)
+      draft.write(...alongside)
       return eventIds
     })
   }
@@ -62,6 +64,7 @@ export class RoomSender {
       ...(transaction ? { transaction: { ...transaction, userId: request.sender } } : {}),
     })
     if (placed.status !== 'accepted') throw forbidden(placed.reason ?? 'The room does not allow it')
+    draft.write(...(request.alongside?.(event.eventId) ?? []))
     return placed
   }
 

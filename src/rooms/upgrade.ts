@@ -1,3 +1,4 @@
+import type { Write } from '../ports/storage.ts'
 import { forbidden, notFound, unsupportedRoomVersion } from '../spec/errors.ts'
 import { type EventId, type RoomId, stateKeyOf, type UserId } from '../spec/event.ts'
 import type { JsonObject } from '../spec/json.ts'
@@ -45,6 +46,8 @@ export class RoomUpgrader {
     readonly roomId: RoomId
     readonly version: string
     readonly additionalCreators: readonly UserId[]
+    /** Written in the commit that closes the old room. */
+    readonly alongside?: (replacement: RoomId) => readonly Write[]
   }): Promise<RoomId> {
     const { userId, roomId, version } = request
     const rules = rulesOf(version)
@@ -52,12 +55,26 @@ export class RoomUpgrader {
     const old = await this.#deps.store.room(roomId)
     if (!old) throw notFound('There is no such room')
     await this.#checkMayClose(old, userId)
-    const replacement = await this.#replacement(old, { ...request, rules })
+    const replacement = (await this.#begun(old, request)) ?? (await this.#replacement(old, { ...request, rules }))
     const tombstone = { body: 'This room has been replaced', replacement_room: replacement }
-    await this.#deps.sender.send({ roomId, sender: userId, type: 'm.room.tombstone', stateKey: '', content: tombstone })
+    const alongside = () => request.alongside?.(replacement) ?? []
+    await this.#deps.sender.send({ roomId, sender: userId, type: 'm.room.tombstone', stateKey: '', content: tombstone, alongside })
     await this.#moveAliases(old, replacement, userId)
     await this.#silence(old, userId)
     return replacement
+  }
+
+  /** A replacement that was made before, and never got so far that the old room was closed. */
+  async #begun(old: Room, { userId, version }: { readonly userId: UserId; readonly version: string }): Promise<RoomId | undefined> {
+    const { store } = this.#deps
+    if (old.state.get(stateKeyOf('m.room.tombstone', '')) !== undefined) return undefined
+    for (const roomId of await store.joinedRooms(userId)) {
+      const room = await store.room(roomId)
+      const create = room?.rules.version === version ? await store.stateEvent(room.state, 'm.room.create', '') : undefined
+      const { predecessor } = create?.content ?? {}
+      if (create?.sender === userId && isObject(predecessor) && predecessor.room_id === old.roomId) return roomId
+    }
+    return undefined
   }
 
   async #checkMayClose(room: Room, userId: UserId): Promise<void> {

@@ -14,6 +14,13 @@ export interface AccountDataChange {
   readonly content: JsonObject
 }
 
+interface Datum {
+  readonly type: string
+  readonly content: JsonObject
+  /** Written in the same commit. */
+  readonly alongside?: readonly Write[]
+}
+
 /** Account data, global and by room (Client-Server API, "Client Config"). */
 export class AccountData {
   readonly #storage: Storage
@@ -36,13 +43,14 @@ export class AccountData {
     return stored?.content ?? (roomId === '' ? this.#impliedOf(userId, type) : undefined)
   }
 
-  async set(userId: UserId, roomId: RoomId, datum: { readonly type: string; readonly content: JsonObject }): Promise<void> {
-    const { type, content } = datum
+  async set(userId: UserId, roomId: RoomId, datum: Datum): Promise<void> {
+    const { type, content, alongside = [] } = datum
     const before = await this.#storage.read([accountData], (tx) => tx.get(accountData, [userId, roomId, type]))
     const writes = (position: Position): Write[] => [
       ...(before ? [remove(accountDataLog, [userId, before.position])] : []),
       put(accountData, [userId, roomId, type], { content, position }),
       put(accountDataLog, [userId, position], [roomId, type]),
+      ...alongside,
     ]
     await this.#stream.commit(1, writes, {
       published: (position) => {

@@ -1,7 +1,7 @@
 import type { Clock } from '../ports/clock.ts'
 import type { PasswordHasher } from '../ports/password-hasher.ts'
 import type { Random } from '../ports/random.ts'
-import { put, type Storage } from '../ports/storage.ts'
+import { put, type Storage, type Write } from '../ports/storage.ts'
 import { invalidUsername, userInUse, weakPassword } from '../spec/errors.ts'
 import type { ServerName, UserId } from '../spec/event.ts'
 import { fitsBytes, isNewLocalpart } from '../spec/identifiers.ts'
@@ -84,7 +84,15 @@ export class Accounts {
    * Makes an account; the very first one is an administrator. Throws `M_INVALID_USERNAME`, `M_USER_IN_USE` or
    * `M_WEAK_PASSWORD`.
    */
-  async create(account: NewAccount): Promise<UserId> {
+  create(account: NewAccount, alongside: (userId: UserId) => readonly Write[] = () => []): Promise<UserId> {
+    return this.createBy(account, async (userId, writes) => {
+      await this.#storage.commit([...writes, ...alongside(userId)], 'strict')
+      return userId
+    })
+  }
+
+  /** The same, by `commit`, which writes more in the same step. */
+  async createBy<T>(account: NewAccount, commit: (userId: UserId, writes: readonly Write[]) => Promise<T>): Promise<T> {
     if (account.password !== undefined) checkPassword(account.password)
     const userId = await this.available(account.username ?? this.#madeUpLocalpart())
     if (this.#creating.has(userId)) throw userInUse()
@@ -94,14 +102,13 @@ export class Accounts {
       const guest = account.guest ? { guest: true as const } : {}
       const passwordHash = account.password === undefined ? {} : { passwordHash: await this.#hasher.hash(account.password) }
       const profile: JsonObject = account.displayName === undefined ? {} : { displayname: account.displayName }
-      await this.#storage.commit(
-        [put(accounts, userId, { ...passwordHash, ...guest, admin, createdTs: this.#clock.now() }), put(profiles, userId, profile)],
-        'strict',
-      )
+      return await commit(userId, [
+        put(accounts, userId, { ...passwordHash, ...guest, admin, createdTs: this.#clock.now() }),
+        put(profiles, userId, profile),
+      ])
     } finally {
       this.#creating.delete(userId)
     }
-    return userId
   }
 
   /** Whether `password` is that of the account; `false` too for an account that has none or does not exist. */
@@ -112,11 +119,13 @@ export class Accounts {
   }
 
   /** Throws `M_WEAK_PASSWORD`. */
-  async setPassword(userId: UserId, password: string): Promise<void> {
+  async setPassword(userId: UserId, password: string, alongside: readonly Write[] = []): Promise<void> {
     checkPassword(password)
     const passwordHash = await this.#hasher.hash(password)
     const account = await this.get(userId)
-    if (account && !account.deactivated) await this.#storage.commit([put(accounts, userId, { ...account, passwordHash })], 'strict')
+    if (account && !account.deactivated) {
+      await this.#storage.commit([put(accounts, userId, { ...account, passwordHash }), ...alongside], 'strict')
+    }
   }
 
   /** Makes a guest's account an ordinary one. Throws `M_WEAK_PASSWORD`. */

@@ -37,22 +37,22 @@ export class Devices {
   }
 
   /** Removes devices with their tokens, keys and waiting messages; ids of no device are passed over. */
-  async remove(userId: UserId, deviceIds: readonly string[]): Promise<void> {
-    await this.#remove(userId, deviceIds, [])
+  async remove(userId: UserId, deviceIds: readonly string[], alongside: readonly Write[] = []): Promise<void> {
+    await this.#remove(userId, deviceIds, alongside)
   }
 
   /** Removes all devices, but for `keptDeviceId`. */
-  async removeAll(userId: UserId, keptDeviceId?: string): Promise<void> {
+  async removeAll(userId: UserId, options: { readonly keptDeviceId?: string; readonly alongside?: readonly Write[] } = {}): Promise<void> {
     const all = (await this.list(userId)).map(({ deviceId }) => deviceId)
-    const removed = all.filter((deviceId) => deviceId !== keptDeviceId)
-    await this.remove(userId, removed)
+    const removed = all.filter((deviceId) => deviceId !== options.keptDeviceId)
+    await this.remove(userId, removed, options.alongside)
   }
 
   /**
    * Closes an account for good: nobody can log in any more, all devices go; with `erase` the user's account data and profile
    * as well. Leaving the user's rooms is not done here.
    */
-  async deactivate(userId: UserId, erase: boolean): Promise<void> {
+  async deactivate(userId: UserId, erase: boolean, alongside: readonly Write[] = []): Promise<void> {
     const account = await this.#storage.read([accounts], (tx) => tx.get(accounts, userId))
     if (!account) return
     const { passwordHash: _, ...kept } = account
@@ -61,6 +61,7 @@ export class Devices {
       put(accounts, userId, { ...kept, deactivated: true }),
       removeRange(pushers, { from: [userId, '', ''], to: [userId, last, last] }),
       ...(erase ? erasure(userId) : []),
+      ...alongside,
     ])
   }
 

@@ -1,3 +1,4 @@
+import type { Write } from '../ports/storage.ts'
 import { notFound, unknownError } from '../spec/errors.ts'
 import type { UserId } from '../spec/event.ts'
 import { isObject, type JsonObject, type JsonValue } from '../spec/json.ts'
@@ -28,6 +29,12 @@ export function impliedAccountData(userId: UserId): Record<string, JsonObject> {
   return { [accountDataType]: contentOf(defaultPushRules(userId)) }
 }
 
+interface RulesChange {
+  readonly change: (rules: readonly PushRule[]) => readonly PushRule[]
+  /** Written in the same commit. */
+  readonly alongside?: readonly Write[]
+}
+
 /** Users' push rules, kept as the account data `m.push_rules` (Client-Server API, "Push Rules"). */
 export class PushRules {
   readonly #accountData: AccountData
@@ -52,30 +59,32 @@ export class PushRules {
 
   /** Adds a rule of the user's own, or replaces it. Throws `M_UNKNOWN` if `place` names no rule of the user's own. */
   async put(userId: UserId, kind: PushRuleKind, added: { rule: PushRule; place: RulePlace }): Promise<void> {
-    await this.#change(userId, kind, (rules) => placed(rules, added.rule, added.place))
+    await this.#change(userId, kind, { change: (rules) => placed(rules, added.rule, added.place) })
   }
 
   /** Throws `M_NOT_FOUND`; predefined rules cannot be removed. */
-  async delete(userId: UserId, { kind, ruleId }: RuleName): Promise<void> {
-    await this.#change(userId, kind, (rules) => {
+  async delete(userId: UserId, { kind, ruleId }: RuleName, alongside: readonly Write[] = []): Promise<void> {
+    const without = (rules: readonly PushRule[]) => {
       if (found(rules, ruleId).default) throw notFound('Predefined rules cannot be removed')
       return rules.filter((rule) => rule.rule_id !== ruleId)
-    })
+    }
+    await this.#change(userId, kind, { change: without, alongside })
   }
 
   /** Changes a rule's `enabled` or `actions`. Throws `M_NOT_FOUND`. */
   async adjust(userId: UserId, { kind, ruleId }: RuleName, changed: Partial<Pick<PushRule, 'enabled' | 'actions'>>): Promise<void> {
-    await this.#change(userId, kind, (rules) => {
+    const adjusted = (rules: readonly PushRule[]) => {
       found(rules, ruleId)
       return rules.map((rule) => (rule.rule_id === ruleId ? { ...rule, ...changed } : rule))
-    })
+    }
+    await this.#change(userId, kind, { change: adjusted })
   }
 
-  #change(userId: UserId, kind: PushRuleKind, change: (rules: readonly PushRule[]) => readonly PushRule[]): Promise<void> {
+  #change(userId: UserId, kind: PushRuleKind, { change, alongside = [] }: RulesChange): Promise<void> {
     return this.#turns.take(userId, async () => {
       const rules = await this.of(userId)
       const content = contentOf({ ...rules, [kind]: change(rules[kind]) })
-      await this.#accountData.set(userId, '', { type: accountDataType, content })
+      await this.#accountData.set(userId, '', { type: accountDataType, content, alongside })
     })
   }
 }

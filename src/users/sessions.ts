@@ -1,7 +1,7 @@
 import type { RequestOrigin, Session } from '../http/endpoint.ts'
 import type { Clock } from '../ports/clock.ts'
 import type { Random } from '../ports/random.ts'
-import { last, put, type Storage } from '../ports/storage.ts'
+import { last, put, type Storage, type Write } from '../ports/storage.ts'
 import { forbidden, missingToken, unknownToken } from '../spec/errors.ts'
 import type { UserId } from '../spec/event.ts'
 import { Lru } from '../storage/lru.ts'
@@ -14,12 +14,17 @@ import type { IssuedTokens, KnownToken, Tokens } from './tokens.ts'
 /** How long a device may be seen before that is written down again. */
 const seenEveryMs = 5 * 60 * 1000
 
+/** What a login answers with. */
+export type LoginAnswer = { device_id: string } & IssuedTokens['answer']
+
 export interface LoginRequest {
   /** Made up where there is none; tokens the device had are revoked. */
   readonly deviceId?: string
   readonly displayName?: string
   readonly refreshable: boolean
   readonly address: string
+  /** Written in the same commit. */
+  readonly alongside?: (answer: LoginAnswer) => readonly Write[]
 }
 
 /** Logging in, and knowing whose an access token is. */
@@ -42,13 +47,15 @@ export class Sessions {
   }
 
   /** Logs a user in on a device, new or known. Throws `M_FORBIDDEN` where the device id is a cross-signing key's. */
-  async login(userId: UserId, request: LoginRequest): Promise<{ device_id: string } & IssuedTokens['answer']> {
+  async login(userId: UserId, request: LoginRequest): Promise<LoginAnswer> {
     const deviceId = request.deviceId ?? this.#newDeviceId()
     const known = await this.#known(userId, deviceId)
     const revocation = await this.#tokens.revocation(userId, deviceId)
     const issued = this.#tokens.issue({ userId, deviceId }, request)
     const device = this.#seenDevice(known, request)
-    const writes = [...revocation.writes, ...issued.writes, put(devices, [userId, deviceId], device)]
+    const answer = { device_id: deviceId, ...issued.answer }
+    const alongside = request.alongside?.(answer) ?? []
+    const writes = [...revocation.writes, ...issued.writes, put(devices, [userId, deviceId], device), ...alongside]
     if (known) await this.#storage.commit(writes, 'strict')
     else {
       const { displayName } = device
@@ -57,7 +64,7 @@ export class Sessions {
       await this.#stream.commit(change.count, (first) => [...writes, ...change.writes(first)], { published })
     }
     this.#tokens.forget(revocation.hashes)
-    return { device_id: deviceId, ...issued.answer }
+    return answer
   }
 
   /** New tokens for a refresh token. Throws `M_UNKNOWN_TOKEN`. */

@@ -16,7 +16,6 @@ const plain = {
   clientId: 'page',
   vouched: false,
   requestId: undefined,
-  repeated: false,
 }
 const never = new AbortController().signal
 

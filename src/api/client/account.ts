@@ -39,8 +39,9 @@ export function accountEndpoints(deps: AccountDeps): Endpoint[] {
       body: v.looseObject({ auth: v.optional(jsonObject), new_password: v.string(), logout_devices: v.optional(v.boolean()) }),
       handle: async (call) => {
         const userId = await proven(call, 'password')
-        await deps.accounts.setPassword(userId, call.body.new_password)
-        if (call.body.logout_devices ?? true) await deps.devices.removeAll(userId, call.session?.deviceId)
+        const kept = call.session === undefined ? {} : { keptDeviceId: call.session.deviceId }
+        if (call.body.logout_devices ?? true) await deps.devices.removeAll(userId, kept)
+        await deps.accounts.setPassword(userId, call.body.new_password, call.keep({}))
         return {}
       },
     }),
@@ -51,8 +52,9 @@ export function accountEndpoints(deps: AccountDeps): Endpoint[] {
       handle: async (call) => {
         const userId = await proven(call, 'deactivate')
         await deps.leaveRooms(userId)
-        await deps.devices.deactivate(userId, call.body.erase ?? false)
-        return { id_server_unbind_result: 'success' }
+        const answer = { id_server_unbind_result: 'success' }
+        await deps.devices.deactivate(userId, call.body.erase ?? false, call.keep(answer))
+        return answer
       },
     }),
     forUser({ method: 'GET', path: '/_matrix/client/v3/account/3pid', handle: () => ({ threepids: [] }) }),

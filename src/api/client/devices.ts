@@ -1,5 +1,5 @@
 import * as v from 'valibot'
-import { type Endpoint, forUser, type Session } from '../../http/endpoint.ts'
+import { type Call, type Endpoint, forUser, type Session } from '../../http/endpoint.ts'
 import { jsonObject } from '../../http/json-schema.ts'
 import { forbidden, notFound } from '../../spec/errors.ts'
 import type { JsonObject } from '../../spec/json.ts'
@@ -12,11 +12,13 @@ export interface DevicesDeps {
   readonly interactiveAuth: InteractiveAuth
 }
 
+type Removal = Call<{ readonly auth?: JsonObject | undefined }, unknown> & { readonly session: Session }
+
 /** A user's own devices (Client-Server API, "Device Management"). */
 export function devicesEndpoints({ devices, interactiveAuth }: DevicesDeps): Endpoint[] {
-  const remove = async ({ userId }: Session, auth: JsonObject | undefined, deviceIds: readonly string[]) => {
+  const remove = async ({ session: { userId }, body: { auth }, keep }: Removal, deviceIds: readonly string[]) => {
     await interactiveAuth.require(auth, { flows: [['m.login.password']], operation: `remove ${deviceIds.join(' ')}`, userId })
-    await devices.remove(userId, deviceIds)
+    await devices.remove(userId, deviceIds, keep({}))
     return {}
   }
   return [
@@ -54,7 +56,7 @@ export function devicesEndpoints({ devices, interactiveAuth }: DevicesDeps): End
       method: 'DELETE',
       path: '/_matrix/client/v3/devices/:deviceId',
       body: v.looseObject({ auth: v.optional(jsonObject) }),
-      handle: ({ session, params: { deviceId = '' }, body }) => remove(session, body.auth, [deviceId]),
+      handle: (call) => remove(call, [call.params.deviceId ?? '']),
     }),
     forUser({
       method: 'GET',
@@ -69,7 +71,7 @@ export function devicesEndpoints({ devices, interactiveAuth }: DevicesDeps): End
       method: 'POST',
       path: '/_matrix/client/v3/delete_devices',
       body: v.looseObject({ auth: v.optional(jsonObject), devices: v.pipe(v.array(v.string()), v.maxLength(1000)) }),
-      handle: ({ session, body }) => remove(session, body.auth, body.devices),
+      handle: (call) => remove(call, call.body.devices),
     }),
   ]
 }

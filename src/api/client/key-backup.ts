@@ -33,9 +33,11 @@ function versionEndpoints(keyBackup: KeyBackup): Endpoint[] {
       method: 'POST',
       path: `${root}/version`,
       body: backupBody,
-      handle: async ({ session, body }) => ({
-        version: String(await keyBackup.create(session.userId, { algorithm: body.algorithm, authData: body.auth_data })),
-      }),
+      handle: async ({ session, body, keep }) => {
+        const answerTo = (version: number) => ({ version: String(version) })
+        const backup = { algorithm: body.algorithm, authData: body.auth_data }
+        return answerTo(await keyBackup.create(session.userId, backup, (version) => keep(answerTo(version))))
+      },
     }),
     forUser({
       method: 'GET',

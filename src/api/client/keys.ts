@@ -66,7 +66,7 @@ function deviceKeyEndpoints({ deviceKeys, oneTimeKeys, keyRequests, deviceListsB
       method: 'POST',
       path: `${path}/claim`,
       body: v.looseObject({ one_time_keys: byUser(isStringMap), timeout }),
-      handle: ({ body }) => keyRequests.claim(body.one_time_keys, body.timeout),
+      handle: ({ body, keep }) => keyRequests.claim(body.one_time_keys, { timeoutMs: body.timeout, alongside: keep }),
     }),
     forUser({
       method: 'GET',

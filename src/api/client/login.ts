@@ -10,6 +10,7 @@ import type { InteractiveAuth } from '../../users/interactive-auth.ts'
 import { identifiedUser } from '../../users/password-login.ts'
 import type { LoginRequest, Sessions } from '../../users/sessions.ts'
 import type { SingleUseSecrets } from '../../users/single-use.ts'
+import { loggedIn } from './logged-in.ts'
 
 export interface LoginDeps {
   readonly accounts: Accounts
@@ -65,9 +66,9 @@ export function loginEndpoints(deps: LoginDeps): Endpoint[] {
       method: 'POST',
       path: '/_matrix/client/v3/login',
       body: login,
-      handle: async ({ body, origin }) => {
+      handle: async ({ body, origin, keep }) => {
         const userId = await identified(deps, body)
-        return { user_id: userId, ...(await sessions.login(userId, { ...loginRequest(body), address: origin.address })) }
+        return loggedIn(sessions, userId, { login: { ...loginRequest(body), address: origin.address }, keep })
       },
     }),
     forUser({
@@ -88,16 +89,16 @@ export function loginEndpoints(deps: LoginDeps): Endpoint[] {
     forUser({
       method: 'POST',
       path: '/_matrix/client/v3/logout',
-      handle: async ({ session }) => {
-        await devices.remove(session.userId, [session.deviceId])
+      handle: async ({ session, keep }) => {
+        await devices.remove(session.userId, [session.deviceId], keep({}))
         return {}
       },
     }),
     forUser({
       method: 'POST',
       path: '/_matrix/client/v3/logout/all',
-      handle: async ({ session }) => {
-        await devices.removeAll(session.userId)
+      handle: async ({ session, keep }) => {
+        await devices.removeAll(session.userId, { alongside: keep({}) })
         return {}
       },
     }),

@@ -57,8 +57,8 @@ function ruleEndpoints(pushRules: PushRules): Endpoint[] {
     forUser({
       method: 'DELETE',
       path,
-      handle: async ({ session, params }) => {
-        await pushRules.delete(session.userId, ruleName(params))
+      handle: async ({ session, params, keep }) => {
+        await pushRules.delete(session.userId, ruleName(params), keep({}))
         return {}
       },
     }),

@@ -1,5 +1,5 @@
 import * as v from 'valibot'
-import { type Endpoint, open, type RequestOrigin } from '../../http/endpoint.ts'
+import { type Call, type Endpoint, open } from '../../http/endpoint.ts'
 import { jsonObject } from '../../http/json-schema.ts'
 import type { Settings } from '../../ports/settings.ts'
 import { forbidden, invalidParam, MatrixError } from '../../spec/errors.ts'
@@ -10,6 +10,7 @@ import type { InteractiveAuth } from '../../users/interactive-auth.ts'
 import type { RegistrationTokens } from '../../users/registration-tokens.ts'
 import type { Sessions } from '../../users/sessions.ts'
 import type { Tokens } from '../../users/tokens.ts'
+import { loggedIn, registerLoggedIn } from './logged-in.ts'
 import { deviceFields, loginRequest } from './login.ts'
 
 export interface RegistrationDeps {
@@ -38,7 +39,7 @@ export function registrationEndpoints(deps: RegistrationDeps): Endpoint[] {
       path: '/_matrix/client/v3/register',
       query: v.looseObject({ kind: v.optional(v.picklist(['user', 'guest'])) }),
       body: registration,
-      handle: ({ query, body, origin }) => (query.kind === 'guest' ? registerGuest(deps, body, origin) : register(deps, body, origin)),
+      handle: ({ query, ...call }) => (query.kind === 'guest' ? registerGuest(deps, call) : register(deps, call)),
     }),
     open({
       method: 'GET',
@@ -66,7 +67,9 @@ export function registrationEndpoints(deps: RegistrationDeps): Endpoint[] {
   ]
 }
 
-async function register(deps: RegistrationDeps, body: v.InferOutput<typeof registration>, origin: RequestOrigin): Promise<JsonObject> {
+type Registration = Pick<Call<v.InferOutput<typeof registration>, unknown>, 'body' | 'origin' | 'keep'>
+
+async function register(deps: RegistrationDeps, { body, origin, keep }: Registration): Promise<JsonObject> {
   const { username, password } = body
   const { registrationTokens } = deps
   const isOpen = origin.trusted || deps.settings.openRegistration
@@ -79,15 +82,17 @@ async function register(deps: RegistrationDeps, body: v.InferOutput<typeof regis
     isRegistrationToken: (token) => registrationTokens.isValid(token),
   })
   if (password === undefined) throw invalidParam('A password is required')
-  const make = async () => {
-    if (guest === undefined) return deps.accounts.create({ password, ...(username === undefined ? {} : { username }) })
-    await deps.accounts.upgradeGuest(guest, password)
-    return guest
+  const account = { password, ...(username === undefined ? {} : { username }) }
+  const login = { ...loginRequest(body), address: origin.address }
+  const make = async (): Promise<JsonObject> => {
+    if (guest !== undefined) await deps.accounts.upgradeGuest(guest, password)
+    if (guest !== undefined) return body.inhibit_login ? { user_id: guest } : loggedIn(deps.sessions, guest, { login, keep })
+    if (body.inhibit_login) return { user_id: await deps.accounts.create(account, (userId) => keep({ user_id: userId })) }
+    return registerLoggedIn(deps, account, { login, keep })
   }
-  const userId = registrationToken === undefined ? await make() : await registrationTokens.use(registrationToken, make)
-  if (userId === undefined) throw forbidden('The registration token has no use left')
-  if (body.inhibit_login) return { user_id: userId }
-  return { user_id: userId, ...(await deps.sessions.login(userId, { ...loginRequest(body), address: origin.address })) }
+  const answer = registrationToken === undefined ? await make() : await registrationTokens.use(registrationToken, make)
+  if (answer === undefined) throw forbidden('The registration token has no use left')
+  return answer
 }
 
 /** The guest whose account becomes an ordinary one, if the request asks for that. Throws `M_FORBIDDEN`. */
@@ -102,15 +107,10 @@ async function upgradedGuest(deps: RegistrationDeps, body: v.InferOutput<typeof 
 }
 
 /** Makes a guest (Client-Server API, "Guest access"). Its device id is always made up. */
-async function registerGuest(
-  { accounts, sessions, settings }: RegistrationDeps,
-  body: v.InferOutput<typeof registration>,
-  origin: RequestOrigin,
-): Promise<JsonObject> {
-  const isOpen = origin.trusted || settings.openRegistration
-  if (!settings.guests || !isOpen) throw forbidden('Guest accounts are not offered')
-  const userId = await accounts.create({ guest: true })
+async function registerGuest(deps: RegistrationDeps, { body, origin, keep }: Registration): Promise<JsonObject> {
+  const isOpen = origin.trusted || deps.settings.openRegistration
+  if (!deps.settings.guests || !isOpen) throw forbidden('Guest accounts are not offered')
   const { displayName } = loginRequest(body)
   const device = { refreshable: body.refresh_token ?? false, address: origin.address }
-  return { user_id: userId, ...(await sessions.login(userId, { ...device, ...(displayName === undefined ? {} : { displayName }) })) }
+  return registerLoggedIn(deps, { guest: true }, { login: { ...device, ...(displayName === undefined ? {} : { displayName }) }, keep })
 }

@@ -38,7 +38,7 @@ export function roomCreationEndpoints({ creator }: { readonly creator: RoomCreat
       method: 'POST',
       path: '/_matrix/client/v3/createRoom',
       body: roomRequest,
-      handle: async ({ session, body }) => {
+      handle: async ({ session, body, keep }) => {
         if (body.invite_3pid && body.invite_3pid.length > 0) throw thirdPartyUnsupported()
         const preset: Preset = body.preset ?? (body.visibility === 'public' ? 'public_chat' : 'private_chat')
         const roomId = await creator.create({
@@ -54,6 +54,7 @@ export function roomCreationEndpoints({ creator }: { readonly creator: RoomCreat
           creationContent: body.creation_content ?? {},
           initialState: (body.initial_state ?? []).map(({ type, state_key: stateKey = '', content }) => ({ type, stateKey, content })),
           powerLevels: body.power_level_content_override ?? {},
+          alongside: (id) => keep({ room_id: id }),
         })
         return { room_id: roomId }
       },

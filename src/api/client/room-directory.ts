@@ -55,18 +55,18 @@ function aliasEndpoints({ directory, views }: RoomDirectoryDeps): Endpoint[] {
       method: 'PUT',
       path: aliasPath,
       body: v.object({ room_id: v.string() }),
-      handle: async ({ session, params, body }) => {
+      handle: async ({ session, params, body, keep }) => {
         const alias = aliasOf(params)
         const { room } = await views.openJoined(session, roomIdOf({ roomId: body.room_id }))
-        await directory.add(alias, { roomId: room.roomId, creator: session.userId })
+        await directory.add(alias, { roomId: room.roomId, creator: session.userId }, keep({}))
         return {}
       },
     }),
     forUser({
       method: 'DELETE',
       path: aliasPath,
-      handle: async ({ session, params }) => {
-        await directory.remove(aliasOf(params), session.userId, session.admin)
+      handle: async ({ session, params, keep }) => {
+        await directory.remove(aliasOf(params), { userId: session.userId, isAdmin: session.admin, alongside: keep({}) })
         return {}
       },
     }),

@@ -1,5 +1,5 @@
 import * as v from 'valibot'
-import { type Endpoint, forUser, type Session } from '../../http/endpoint.ts'
+import { type Call, type Endpoint, forUser, type Session } from '../../http/endpoint.ts'
 import { jsonObject } from '../../http/json-schema.ts'
 import type { Directory } from '../../rooms/directory.ts'
 import type { RoomMembership } from '../../rooms/membership.ts'
@@ -16,8 +16,6 @@ export interface RoomMembershipDeps {
   readonly store: RoomStore
 }
 
-type Params = Readonly<Record<string, string>>
-
 const room = '/_matrix/client/v3/rooms/:roomId'
 const withReason = v.object({ reason: reasonText, third_party_signed: v.optional(jsonObject) })
 const aboutUser = v.object({ user_id: userIdText, reason: reasonText })
@@ -32,16 +30,11 @@ export function roomMembershipEndpoints(deps: RoomMembershipDeps): Endpoint[] {
 function ownMembership({ membership, directory, store }: RoomMembershipDeps): Endpoint[] {
   const enter = async (
     how: 'join' | 'knock',
-    {
-      session,
-      params,
-      query,
-      body,
-    }: { session: Session; params: Params; query: v.InferOutput<typeof viaQuery>; body: { reason?: string | undefined } },
+    { session, params, query, body, keep }: Call<{ reason?: string | undefined }, v.InferOutput<typeof viaQuery>> & { session: Session },
   ) => {
     const via = [...(query.via ?? []), ...(query.server_name ?? [])]
     const { roomId, servers } = await resolve(params.roomIdOrAlias ?? '', via, directory)
-    const change = { userId: session.userId, roomId, via: servers, content: reasonOf(body) }
+    const change = { userId: session.userId, roomId, via: servers, content: reasonOf(body), alongside: () => keep({ room_id: roomId }) }
     await (how === 'join' ? membership.join(change) : membership.knock(change))
     return { room_id: roomId }
   }
@@ -74,8 +67,9 @@ function ownMembership({ membership, directory, store }: RoomMembershipDeps): En
       method: 'POST',
       path: `${room}/leave`,
       body: withReason,
-      handle: async ({ session, params, body }) => {
-        await membership.leave({ userId: session.userId, roomId: roomIdOf(params), content: reasonOf(body) })
+      handle: async ({ session, params, body, keep }) => {
+        const change = { userId: session.userId, roomId: roomIdOf(params), content: reasonOf(body) }
+        await membership.leave({ ...change, alongside: () => keep({}) })
         return {}
       },
     }),
@@ -102,8 +96,9 @@ function membershipOfOthers({ membership }: RoomMembershipDeps): Endpoint[] {
       method: 'POST',
       path: `${room}/${how}`,
       body: aboutUser,
-      handle: async ({ session, params, body }) => {
-        await membership[how]({ sender: session.userId, target: body.user_id, roomId: roomIdOf(params), content: reasonOf(body) })
+      handle: async ({ session, params, body, keep }) => {
+        const change = { sender: session.userId, target: body.user_id, roomId: roomIdOf(params), content: reasonOf(body) }
+        await membership[how]({ ...change, alongside: () => keep({}) })
         return {}
       },
     })
@@ -115,9 +110,10 @@ function membershipOfOthers({ membership }: RoomMembershipDeps): Endpoint[] {
       method: 'POST',
       path: `${room}/invite`,
       body: v.object({ user_id: v.optional(userIdText), medium: v.optional(v.string()), reason: reasonText }),
-      handle: async ({ session, params, body }) => {
+      handle: async ({ session, params, body, keep }) => {
         if (body.user_id === undefined) throw body.medium === undefined ? missingParam('user_id is missing') : thirdPartyUnsupported()
-        await membership.invite({ sender: session.userId, target: body.user_id, roomId: roomIdOf(params), content: reasonOf(body) })
+        const change = { sender: session.userId, target: body.user_id, roomId: roomIdOf(params), content: reasonOf(body) }
+        await membership.invite({ ...change, alongside: () => keep({}) })
         return {}
       },
     }),

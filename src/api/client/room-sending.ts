@@ -1,6 +1,7 @@
 import * as v from 'valibot'
 import { type Endpoint, forUser, type Session } from '../../http/endpoint.ts'
 import { jsonObject } from '../../http/json-schema.ts'
+import type { Write } from '../../ports/storage.ts'
 import type { Directory } from '../../rooms/directory.ts'
 import type { RoomMembership } from '../../rooms/membership.ts'
 import type { RoomStore } from '../../rooms/room-store.ts'
@@ -68,8 +69,9 @@ export function roomSendingEndpoints(deps: RoomSendingDeps): Endpoint[] {
       method: 'PUT',
       path: [`${room}/state/:eventType/:stateKey`, `${room}/state/:eventType/`, `${room}/state/:eventType`],
       body: jsonObject,
-      handle: async ({ session, params, body }) => {
-        const request = { roomId: roomIdOf(params), type: eventTypeOf(params), stateKey: stateKeyOf(params), content: body }
+      handle: async ({ session, params, body, keep }) => {
+        const alongside = (eventId: EventId) => keep({ event_id: eventId })
+        const request = { roomId: roomIdOf(params), type: eventTypeOf(params), stateKey: stateKeyOf(params), content: body, alongside }
         if (request.type === 'm.room.member') return { event_id: await setMembership(deps, session, request) }
         if (request.type === 'm.room.canonical_alias' && request.stateKey === '') await deps.directory.checkCanonical(request.roomId, body)
         return send(session, request)
@@ -129,22 +131,23 @@ function keyOf(content: JsonObject): unknown {
 async function setMembership(
   { membership, sender, store }: RoomSendingDeps,
   session: Session,
-  request: { readonly roomId: RoomId; readonly type: string; readonly stateKey: string; readonly content: JsonObject },
+  request: Omit<LocalEvent, 'sender'> & { readonly stateKey: string; readonly alongside: (eventId: EventId) => readonly Write[] },
 ): Promise<EventId> {
-  const { roomId, stateKey: target, content } = request
+  const { roomId, stateKey: target, content, alongside } = request
   if (parseUserId(target) === undefined) throw badJson('The state key of a membership is a user id')
   const { membership: wanted, ...rest } = content
   const isOwn = target === session.userId
   const current = (await store.memberships(session.userId)).get(roomId)
   // A change of one's own profile in the room is an ordinary event.
   if (wanted === 'join' && isOwn && current?.membership === 'join') return sender.send({ ...request, sender: session.userId })
-  const change = { sender: session.userId, target, roomId, content: rest }
-  if (wanted === 'join' && isOwn) await membership.join({ userId: target, roomId, via: [], content: rest })
-  else if (wanted === 'leave' && isOwn) await membership.leave({ userId: target, roomId, content: rest })
+  const change = { sender: session.userId, target, roomId, content: rest, alongside }
+  const own = { userId: target, roomId, content: rest, alongside }
+  if (wanted === 'join' && isOwn) await membership.join({ ...own, via: [] })
+  else if (wanted === 'leave' && isOwn) await membership.leave(own)
   else if (wanted === 'leave') await ((await isBanned(store, roomId, target)) ? membership.unban(change) : membership.kick(change))
   else if (wanted === 'invite') await membership.invite(change)
   else if (wanted === 'ban') await membership.ban(change)
-  else if (wanted === 'knock' && isOwn) await membership.knock({ userId: target, roomId, via: [], content: rest })
+  else if (wanted === 'knock' && isOwn) await membership.knock({ ...own, via: [] })
   else throw forbidden('This membership cannot be set')
   const eventId = (await store.room(roomId))?.state.get(stateKey('m.room.member', target))
   if (eventId === undefined) throw notFound('The membership is not known here')

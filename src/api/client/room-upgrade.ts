@@ -13,12 +13,13 @@ export function roomUpgradeEndpoints({ upgrader }: { readonly upgrader: RoomUpgr
         new_version: v.pipe(v.string(), v.maxLength(255)),
         additional_creators: v.optional(v.pipe(v.array(userIdText), v.maxLength(100))),
       }),
-      handle: async ({ session, params, body }) => ({
+      handle: async ({ session, params, body, keep }) => ({
         replacement_room: await upgrader.upgrade({
           userId: session.userId,
           roomId: roomIdOf(params),
           version: body.new_version,
           additionalCreators: body.additional_creators ?? [],
+          alongside: (replacement) => keep({ replacement_room: replacement }),
         }),
       }),
     }),

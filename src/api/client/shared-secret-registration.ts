@@ -9,6 +9,7 @@ import { forbidden, invalidParam } from '../../spec/errors.ts'
 import type { ServerName } from '../../spec/event.ts'
 import type { Accounts } from '../../users/accounts.ts'
 import type { Sessions } from '../../users/sessions.ts'
+import { registerLoggedIn } from './logged-in.ts'
 
 export interface SharedSecretDeps {
   readonly accounts: Accounts
@@ -55,16 +56,16 @@ export function sharedSecretEndpoints(deps: SharedSecretDeps): Endpoint[] {
       method: 'POST',
       path,
       body: registration,
-      handle: async ({ body, origin }) => {
+      handle: async ({ body, origin, keep }) => {
         const expiresTs = nonces.get(body.nonce) ?? 0
         nonces.delete(body.nonce)
         if (expiresTs <= deps.clock.now()) throw invalidParam('Unknown or expired nonce')
         if (!isEqual(macOf(sharedSecret, body), body.mac)) throw forbidden('HMAC incorrect')
         const { username, password, displayname, admin = false } = body
         const named = displayname === undefined ? {} : { displayName: displayname }
-        const userId = await deps.accounts.create({ username, password, admin, ...named })
-        const login = await deps.sessions.login(userId, { refreshable: false, address: origin.address })
-        return { user_id: userId, home_server: deps.serverName, ...login }
+        const login = { refreshable: false, address: origin.address }
+        const fields = { home_server: deps.serverName }
+        return registerLoggedIn(deps, { username, password, admin, ...named }, { login, fields, keep })
       },
     }),
   ]

@@ -68,7 +68,9 @@ export function userEndpoints(deps: UserDeps): Endpoint[] {
       method: 'POST',
       path: '/_matrix/federation/v1/user/keys/claim',
       body: v.looseObject({ one_time_keys: wantedKeys }),
-      handle: ({ body }) => deps.oneTimeKeys.claimLocal(ofServer(body.one_time_keys, deps.serverName)),
+      handle: async ({ body }) => ({
+        one_time_keys: await deps.oneTimeKeys.claimLocal(ofServer(body.one_time_keys, deps.serverName)),
+      }),
     }),
     open({
       method: 'GET',

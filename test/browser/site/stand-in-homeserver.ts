@@ -1,6 +1,7 @@
+import type { RequestOrigin } from '../../../src/http/endpoint.ts'
 import { readBytes } from '../../../src/http/json-body.ts'
 import type { HomeserverPorts } from '../../../src/ports/homeserver-ports.ts'
-import { put } from '../../../src/ports/storage.ts'
+import { put, type Write } from '../../../src/ports/storage.ts'
 import { meta } from '../../../src/storage/tables/streams.ts'
 
 type Answer = (request: Request, query: URLSearchParams) => Promise<Response>
@@ -20,10 +21,10 @@ export async function createHomeserver({ storage, signer, settings }: Homeserver
   let cancelled = 0
   let queue: Promise<unknown> = Promise.resolve()
   const read = async (key: string) => (await storage.read([meta], (tx) => tx.get(meta, key))) ?? 0
-  const increment = (key: string): Promise<number> => {
+  const increment = (key: string, alongside: readonly Write[] = []): Promise<number> => {
     const turn = queue.then(async () => {
       const count = (await read(key)) + 1
-      await storage.commit([put(meta, key, count)], 'strict')
+      await storage.commit([put(meta, key, count), ...alongside], 'strict')
       return count
     })
     queue = turn
@@ -61,15 +62,17 @@ export async function createHomeserver({ storage, signer, settings }: Homeserver
     page: async () => new Response('<script>parent.pwned = true</script>', { headers: { 'content-type': 'text/html' } }),
   }
   return {
-    handleClient: async (request: Request): Promise<Response> => {
+    handleClient: async (request: Request, { keep }: RequestOrigin): Promise<Response> => {
       const url = new URL(request.url)
       const answer = answers[url.pathname.replace('/_matrix/test/', '')]
       if (answer) return answer(request, url.searchParams)
       const isKnown = request.headers.get('authorization') === 'Bearer good'
       if (!isKnown) return Response.json({ errcode: 'M_UNKNOWN_TOKEN', error: 'Unknown token' }, { status: 401 })
       if (url.pathname.endsWith('/createRoom')) {
-        await increment('test:room')
+        const answer = { room_id: `!${crypto.randomUUID()}` }
+        await increment('test:room', keep?.(answer))
         await pause(Number(url.searchParams.get('ms')))
+        return Response.json(answer)
       }
       return url.pathname.includes('/media/') ? new Response(pixel, { headers: { 'content-type': 'image/png' } }) : Response.json({})
     },
