@@ -12,7 +12,8 @@ export async function readBytes(body: ReadableStream<Uint8Array> | null, limit: 
     for (let part = await reader.read(); !part.done; part = await reader.read()) {
       length += part.value.byteLength
       if (length > limit) {
-        await reader.cancel()
+        // Nobody waits for the rest: whoever sends it may never be done.
+        reader.cancel().catch(() => undefined)
         throw tooLarge(`The body exceeds ${limit} bytes`)
       }
       chunks.push(part.value)

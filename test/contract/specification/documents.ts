@@ -1,6 +1,6 @@
 import { existsSync, readdirSync, readFileSync } from 'node:fs'
-import { join } from 'node:path'
-import { pathToFileURL } from 'node:url'
+import { join, sep } from 'node:path'
+import { fileURLToPath, pathToFileURL } from 'node:url'
 import { parse } from 'yaml'
 import { isObject, type JsonObject } from '../../../src/spec/json.ts'
 
@@ -21,18 +21,47 @@ export interface SpecificationDocument {
 
 /** Every file of an API with an operation in it. */
 export function apiDocuments(api: ApiName): SpecificationDocument[] {
-  return yamlFiles(join(root, 'api', api)).map(read)
+  return yamlFiles(join(root, 'api', api), false).map(read)
 }
 
-function yamlFiles(directory: string): string[] {
-  return readdirSync(directory, { withFileTypes: true })
+/** Every file that a schema may refer to. */
+export function allDocuments(): SpecificationDocument[] {
+  return ['api/client-server', 'api/server-server', 'api/application-service', 'event-schemas', 'schemas'].flatMap((directory) =>
+    yamlFiles(join(root, directory), true).map(read),
+  )
+}
+
+/** The event types that have a schema, each with the URL of its schema. */
+export function eventSchemaUrls(): Map<string, string> {
+  return new Map(
+    yamlFiles(join(root, 'event-schemas/schema'), false).map((path) => [
+      path.slice(path.lastIndexOf(sep) + 1, -'.yaml'.length),
+      pathToFileURL(path).href,
+    ]),
+  )
+}
+
+/** The document at a URL of {@link eventSchemaUrls}. */
+export function documentAt(url: string): JsonObject {
+  return read(fileURLToPath(url)).content
+}
+
+const documents = new Map<string, SpecificationDocument>()
+
+function yamlFiles(directory: string, recursive: boolean): string[] {
+  if (!existsSync(directory)) return []
+  return readdirSync(directory, { withFileTypes: true, recursive })
     .filter((entry) => (entry.isFile() || entry.isSymbolicLink()) && entry.name.endsWith('.yaml'))
     .map((entry) => join(entry.parentPath, entry.name))
     .sort()
 }
 
 function read(path: string): SpecificationDocument {
+  const known = documents.get(path)
+  if (known) return known
   const content: unknown = parse(readFileSync(path, 'utf8'))
   if (!isObject(content)) throw new Error(`${path} holds no object`)
-  return { url: pathToFileURL(path).href, content }
+  const document = { url: pathToFileURL(path).href, content }
+  documents.set(path, document)
+  return document
 }

@@ -10,6 +10,8 @@ export interface Operation {
   /** The part of the specification that it belongs to. */
   readonly module: string
   readonly definition: JsonObject
+  /** Where its definition is: the file's URL, and a JSON pointer in it. */
+  readonly at: { readonly document: SpecificationDocument; readonly pointer: string }
 }
 
 /** Operations that share method and path with another, told apart by what is asked. */
@@ -33,7 +35,10 @@ function operationsIn(document: SpecificationDocument, api: ApiName): Operation[
       const id = String(at(definition, 'operationId'))
       const apart = variants.has(id) ? ` (${id})` : ''
       const module = api === 'client-server' ? moduleOf(document, definition) : titleOf(document)
-      return isObject(definition) ? [{ name: `${method} ${full}${apart}`, method, path: full, module, definition }] : []
+      const pointer = `/paths/${escaped(path)}/${verb}`
+      return isObject(definition)
+        ? [{ name: `${method} ${full}${apart}`, method, path: full, module, definition, at: { document, pointer } }]
+        : []
     }),
   )
 }
@@ -53,13 +58,19 @@ function titleOf({ content }: SpecificationDocument): string {
 }
 
 /** The value at a path of keys; `undefined` where there is none. */
-function at(value: JsonValue | undefined, ...path: readonly string[]): JsonValue | undefined {
+export function at(value: JsonValue | undefined, ...path: readonly string[]): JsonValue | undefined {
   return path.reduce<JsonValue | undefined>(
     (found, key) => (Array.isArray(found) ? found[Number(key)] : isObject(found) ? found[key] : undefined),
     value,
   )
 }
 
-function entries(value: JsonValue | undefined): [string, JsonValue][] {
-  return isObject(value) ? Object.entries(value) : []
+/** The parts of an object or a list, with their keys. */
+export function entries(value: JsonValue | undefined): [string, JsonValue][] {
+  return isObject(value) || Array.isArray(value) ? Object.entries(value) : []
+}
+
+/** A key as a part of a JSON pointer that is a URL's fragment. */
+export function escaped(key: string): string {
+  return encodeURIComponent(key.replaceAll('~', '~0').replaceAll('/', '~1'))
 }

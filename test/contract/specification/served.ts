@@ -25,6 +25,12 @@ export function routeFor(operation: Operation, routes: readonly Route[]): Route 
   return candidates.find(({ path }) => literals(path) === literals(operation.path)) ?? candidates[0]
 }
 
+/** The operation that a route serves; `undefined` where it goes beyond the specification. */
+export function operationFor(route: Route, operations: readonly Operation[]): Operation | undefined {
+  const candidates = operations.filter(({ method, path }) => method === route.endpoint.method && serves(route.path, path))
+  return candidates.find(({ path }) => literals(path) === literals(route.path)) ?? candidates[0]
+}
+
 function serves(path: string, template: string): boolean {
   const [ours, theirs] = [path.split('/'), template.split('/')]
   return ours.length === theirs.length && ours.every((segment, index) => segment.startsWith(':') || segment === theirs[index])

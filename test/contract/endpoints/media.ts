@@ -1,0 +1,70 @@
+import type { Rows } from './row.ts'
+import type { World } from './world.ts'
+
+const picture = Uint8Array.from(
+  atob('iVBORw0KGgoAAAANSUhEUgAAAAEAAAABCAYAAAAfFcSJAAAADUlEQVR42mNk+M9QDwADhgGAWjR9awAAAABJRU5ErkJggg=='),
+  (character) => character.charCodeAt(0),
+)
+const png = { 'content-type': 'image/png' }
+
+function idOf(uri: unknown): { serverName: string; mediaId: string } {
+  const { host, pathname } = new URL(String(uri).replace('mxc:', 'http:'))
+  return { serverName: host, mediaId: pathname.slice(1) }
+}
+
+async function uploaded(world: World) {
+  const { body } = await world.send({
+    method: 'POST',
+    uri: '/_matrix/media/v3/upload',
+    token: world.alice.token,
+    body: picture,
+    headers: png,
+  })
+  return idOf(body.content_uri)
+}
+
+async function reserved(world: World) {
+  return idOf((await world.must(world.alice, 'POST', '/_matrix/media/v1/create')).content_uri)
+}
+
+const unknown = { params: { serverName: 'home.example', mediaId: 'none' } }
+
+/** The content repository. */
+export const media: Rows = {
+  'POST /_matrix/media/v3/upload': {
+    request: () => ({ body: picture, headers: png, query: { filename: 'a.png' } }),
+    others: 'own',
+    errors: { '413 M_TOO_LARGE': () => ({ body: new Uint8Array((1 << 20) + 1), headers: png }) },
+  },
+  'POST /_matrix/media/v1/create': { request: () => ({}), others: 'own' },
+  'PUT /_matrix/media/v3/upload/:serverName/:mediaId': {
+    request: async (world) => ({ params: await reserved(world), body: picture, headers: png }),
+    others: 'refused',
+    errors: {
+      '409 M_CANNOT_OVERWRITE_MEDIA': async (world) => ({ params: await uploaded(world), body: picture, headers: png }),
+      '404 M_NOT_FOUND': () => ({ ...unknown, body: picture, headers: png }),
+    },
+  },
+  'GET /_matrix/client/v1/media/config': { request: () => ({}), others: 'own' },
+  'GET /_matrix/client/v1/media/download/:serverName/:mediaId': {
+    request: async (world) => ({ params: await uploaded(world) }),
+    others: 'anyone',
+    errors: {
+      '404 M_NOT_FOUND': () => unknown,
+      '504 M_NOT_YET_UPLOADED': async (world) => ({ params: await reserved(world), query: { timeout_ms: '1' } }),
+    },
+  },
+  'GET /_matrix/client/v1/media/download/:serverName/:mediaId/:fileName': {
+    request: async (world) => ({ params: { ...(await uploaded(world)), fileName: 'b.png' } }),
+    others: 'anyone',
+    errors: { '404 M_NOT_FOUND': () => ({ params: { ...unknown.params, fileName: 'b.png' } }) },
+  },
+  'GET /_matrix/client/v1/media/thumbnail/:serverName/:mediaId': {
+    request: async (world) => ({ params: await uploaded(world), query: { width: '32', height: '32', method: 'crop' } }),
+    others: 'anyone',
+    errors: {
+      '404 M_NOT_FOUND': () => ({ ...unknown, query: { width: '32', height: '32' } }),
+      '400 M_MISSING_PARAM': () => unknown,
+    },
+  },
+}

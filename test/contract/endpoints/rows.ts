@@ -1,0 +1,25 @@
+import { accounts, devices } from './accounts.ts'
+import { discovery } from './discovery.ts'
+import { keyBackup, keys } from './keys.ts'
+import { media } from './media.ts'
+import { history, sending } from './messages.ts'
+import { push } from './push.ts'
+import { directory, membership } from './rooms.ts'
+import type { Rows } from './row.ts'
+import { userData } from './user-data.ts'
+
+/** The row of each route of the Client-Server API. */
+export const clientRows: Rows = {
+  ...accounts,
+  ...devices,
+  ...discovery,
+  ...keys,
+  ...keyBackup,
+  ...media,
+  ...history,
+  ...sending,
+  ...push,
+  ...directory,
+  ...membership,
+  ...userData,
+}
