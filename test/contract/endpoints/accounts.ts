@@ -1,6 +1,7 @@
 import type { JsonObject } from '../../../src/spec/json.ts'
 import type { Rows } from './row.ts'
-import { type Person, passwordOf, type World } from './world.ts'
+import type { Person, Sample } from './sample.ts'
+import { passwordOf, type World } from './world.ts'
 
 const path = '/_matrix/client/v3'
 
@@ -85,7 +86,46 @@ export const accounts: Rows = {
     others: 'refused',
     errors: { '401 undefined': () => ({ body: {} }) },
   },
+  'POST /_matrix/client/v1/login/get_token': {
+    request: ({ alice }) => ({ body: { auth: passwordAuth(alice) } }),
+    others: 'refused',
+    errors: { '401 undefined': () => ({ body: {} }) },
+  },
+  [`POST ${path}/account/3pid/unbind`]: {
+    request: () => ({ body: { medium: 'email', address: 'alice@home.example' } }),
+    others: 'own',
+    errors: { '400 M_MISSING_PARAM': () => ({ body: {} }) },
+  },
   [`GET ${path}/admin/whois/:userId`]: { request: ({ alice }) => ({ params: { userId: alice.userId } }), others: 'refused' },
+}
+
+/** An administrator's request about a user. */
+const moderate =
+  (body?: JsonObject) =>
+  async (world: World): Promise<Sample> => ({
+    as: world.admin,
+    params: { userId: (await world.register()).userId },
+    ...(body ? { body } : {}),
+  })
+const byUsers = { '403 M_FORBIDDEN': async (world: World): Promise<Sample> => ({ ...(await moderate({})(world)), as: world.mallory }) }
+const byUser = { '403 M_FORBIDDEN': ({ mallory, alice }: World): Sample => ({ as: mallory, params: { userId: alice.userId } }) }
+const tokens = '/_synapse/admin/v1/registration_tokens'
+
+/** What administrators do. */
+export const administration: Rows = {
+  'GET /_matrix/client/v1/admin/lock/:userId': { request: moderate(), others: 'refused', errors: byUser },
+  'PUT /_matrix/client/v1/admin/lock/:userId': { request: moderate({ locked: true }), others: 'refused', errors: byUsers },
+  'GET /_matrix/client/v1/admin/suspend/:userId': { request: moderate(), others: 'refused', errors: byUser },
+  'PUT /_matrix/client/v1/admin/suspend/:userId': { request: moderate({ suspended: true }), others: 'refused', errors: byUsers },
+  [`GET ${tokens}`]: { request: ({ admin }) => ({ as: admin }), others: 'refused' },
+  [`POST ${tokens}/new`]: { request: ({ admin }) => ({ as: admin, body: { uses_allowed: 1 } }), others: 'refused' },
+  [`DELETE ${tokens}/:token`]: {
+    request: async (world) => {
+      const { token } = await world.must(world.admin, 'POST', `${tokens}/new`, {})
+      return { as: world.admin, params: { token: String(token) } }
+    },
+    others: 'refused',
+  },
 }
 
 /** A device that its user is logged in on beside the first. */

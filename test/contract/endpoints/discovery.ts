@@ -4,6 +4,7 @@ import type { Rows } from './row.ts'
 export const discovery: Rows = {
   'GET /_matrix/client/versions': { request: () => ({}), others: 'anyone', cannotFail: true },
   'GET /.well-known/matrix/client': { request: () => ({}), others: 'anyone', cannotFail: true },
+  'GET /.well-known/matrix/support': { request: () => ({}), others: 'anyone', cannotFail: true },
   'GET /_matrix/client/v3/capabilities': { request: () => ({}), others: 'anyone' },
   'GET /_matrix/client/v3/thirdparty/protocols': { request: () => ({}), others: 'anyone' },
 }

@@ -1,7 +1,8 @@
 import type { JsonObject } from '../../../src/spec/json.ts'
 import { crossSigningKeysOf, deviceKeysOf, publicKey, signed } from '../../unit/keys-fixture.ts'
 import type { Rows } from './row.ts'
-import type { Person, World } from './world.ts'
+import type { Person } from './sample.ts'
+import type { World } from './world.ts'
 
 const path = '/_matrix/client/v3'
 const roomKeys = `${path}/room_keys`

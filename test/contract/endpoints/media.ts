@@ -45,6 +45,7 @@ export const media: Rows = {
       '404 M_NOT_FOUND': () => ({ ...unknown, body: picture, headers: png }),
     },
   },
+  'GET /_matrix/media/v3/config': { request: () => ({}), others: 'own' },
   'GET /_matrix/client/v1/media/config': { request: () => ({}), others: 'own' },
   'GET /_matrix/client/v1/media/download/:serverName/:mediaId': {
     request: async (world) => ({ params: await uploaded(world) }),

@@ -1,5 +1,6 @@
 import type { JsonObject } from '../../../src/spec/json.ts'
-import type { Rows, Sample } from './row.ts'
+import type { Rows } from './row.ts'
+import type { Sample } from './sample.ts'
 import type { World } from './world.ts'
 
 const path = '/_matrix/client/v3'
@@ -97,6 +98,18 @@ export const history: Rows = {
     others: 'own',
     errors: { '400 M_INVALID_PARAM': () => ({ query: { since: 'nowhere' } }) },
   },
+}
+
+/** The ways to learn what is new that came before `/sync`. */
+export const oldSync: Rows = {
+  [`GET ${path}/initialSync`]: { request: () => ({ query: { limit: '5', archived: 'true' } }), others: 'own' },
+  [`GET ${room}/initialSync`]: { request: query({ limit: '5' }), others: 'history', errors: outside() },
+  [`GET ${path}/events`]: {
+    request: () => ({ query: { timeout: '0' } }),
+    others: 'own',
+    errors: { '400 M_INVALID_PARAM': () => ({ query: { from: 'nowhere' } }) },
+  },
+  [`GET ${path}/events/:eventId`]: { request: inRoom(), others: 'history', errors: unknownEvent },
 }
 
 const sent = async (world: World, type: string, body: JsonObject): Promise<Sample> => ({

@@ -1,5 +1,6 @@
 import type { JsonObject } from '../../../src/spec/json.ts'
-import type { Rows, Sample } from './row.ts'
+import type { Rows } from './row.ts'
+import type { Sample } from './sample.ts'
 import type { World } from './world.ts'
 
 const path = '/_matrix/client/v3'

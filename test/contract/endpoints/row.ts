@@ -1,16 +1,5 @@
-import type { JsonValue } from '../../../src/spec/json.ts'
-import type { Person, World } from './world.ts'
-
-/** A request on a route: who makes it, and what is in it. */
-export interface Sample {
-  /** Alice unless told; `nobody` sends no token. */
-  readonly as?: Person | 'nobody'
-  /** What stands for the parameters of the route's path. */
-  readonly params?: Readonly<Record<string, string>>
-  readonly query?: Readonly<Record<string, string>>
-  readonly body?: JsonValue | Uint8Array<ArrayBuffer>
-  readonly headers?: Readonly<Record<string, string>>
-}
+import type { Sample } from './sample.ts'
+import type { World } from './world.ts'
 
 type Prepare = (world: World) => Sample | Promise<Sample>
 

@@ -1,8 +1,8 @@
-import { accounts, devices } from './accounts.ts'
+import { accounts, administration, devices } from './accounts.ts'
 import { discovery } from './discovery.ts'
 import { keyBackup, keys } from './keys.ts'
 import { media } from './media.ts'
-import { history, sending } from './messages.ts'
+import { history, oldSync, sending } from './messages.ts'
 import { push } from './push.ts'
 import { directory, membership } from './rooms.ts'
 import type { Rows } from './row.ts'
@@ -11,12 +11,14 @@ import { userData } from './user-data.ts'
 /** The row of each route of the Client-Server API. */
 export const clientRows: Rows = {
   ...accounts,
+  ...administration,
   ...devices,
   ...discovery,
   ...keys,
   ...keyBackup,
   ...media,
   ...history,
+  ...oldSync,
   ...sending,
   ...push,
   ...directory,

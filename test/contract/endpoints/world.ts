@@ -2,15 +2,7 @@ import type { Handler } from '../../../src/http/router.ts'
 import { isObject, type JsonObject, type JsonValue } from '../../../src/spec/json.ts'
 import { type InProcessHomeserver, InProcessNetwork } from '../homeservers-in-process.ts'
 import { Contract } from '../specification/contract.ts'
-import type { Sample } from './row.ts'
-
-/** A user of the homeserver, logged in on one device. */
-export interface Person {
-  readonly name: string
-  readonly userId: string
-  readonly deviceId: string
-  readonly token: string
-}
+import type { Person, Sample } from './sample.ts'
 
 /** A private room of Alice's: Bob is in it, Carol left, Dave is banned, and only then the secrets came. */
 export interface RoomScene {
@@ -23,6 +15,8 @@ export interface RoomScene {
 
 /** In whatever only members of Alice's rooms may see. */
 const secret = 'SESAME'
+
+type Name = 'admin' | 'alice' | 'bob' | 'carol' | 'dave' | 'mallory'
 
 export interface Answer {
   readonly status: number
@@ -37,7 +31,7 @@ export class World {
   readonly contract = new Contract('client-server')
   readonly #network: InProcessNetwork
   readonly #handle: Handler
-  #people: Readonly<Record<'alice' | 'bob' | 'carol' | 'dave' | 'mallory', Person>> | undefined
+  #people: Readonly<Record<Name, Person>> | undefined
   #room: Promise<RoomScene> | undefined
   #count = 0
 
@@ -50,16 +44,23 @@ export class World {
   static async open(): Promise<World> {
     const network = new InProcessNetwork()
     const world = new World(network, await network.start('home.example'))
+    // The first account is that of an administrator.
+    const admin = await world.register('admin')
     const [alice, bob, carol, dave, mallory] = await Promise.all(
       ['alice', 'bob', 'carol', 'dave', 'mallory'].map((name) => world.register(name)),
     )
     if (!alice || !bob || !carol || !dave || !mallory) throw new Error('a registration is missing')
-    world.#people = { alice, bob, carol, dave, mallory }
+    world.#people = { admin, alice, bob, carol, dave, mallory }
     return world
   }
 
   close(): Promise<void> {
     return this.#network.stop()
+  }
+
+  /** Runs the homeserver. */
+  get admin(): Person {
+    return this.#person('admin')
   }
 
   get alice(): Person {
@@ -85,7 +86,7 @@ export class World {
     return this.#person('mallory')
   }
 
-  #person(name: 'alice' | 'bob' | 'carol' | 'dave' | 'mallory'): Person {
+  #person(name: Name): Person {
     if (!this.#people) throw new Error('the world is not open yet')
     return this.#people[name]
   }

@@ -40,7 +40,9 @@ export class Contract {
     const operation = this.#operations.find(([{ method }, pattern]) => method === request.method && pattern.test(pathname))?.[0]
     if (!operation) return
     const { status } = response
-    this.seen.set(operation.name, (this.seen.get(operation.name) ?? new Set()).add(status))
+    // Operations that share method and path are one endpoint.
+    for (const [{ name, method, path }] of this.#operations)
+      if (method === operation.method && path === operation.path) this.seen.set(name, (this.seen.get(name) ?? new Set()).add(status))
     const broken = await this.#faults(operation, { request, response, uri: uri ?? pathname + search })
     for (const fault of broken) this.violations.push(`${operation.name} → ${status}: ${fault}`)
   }
