@@ -14,8 +14,6 @@ import {
   type StoredMembership,
   stateNodes,
   timeline,
-  transactionKey,
-  transactions,
 } from '../storage/tables/rooms.ts'
 import type { Stream } from '../streams/stream.ts'
 import { appliedRedactions, type RedactionChange } from './redactions.ts'
@@ -176,7 +174,6 @@ function recordOf(
 }
 
 function eventWrites({ position, stored, event }: EventRecord, previous: EventRecord | undefined): Write[] {
-  const { transaction } = stored
   const placed = stored.stateAfter !== undefined
   return [
     // An outlier that found its place moves to its new position.
@@ -184,9 +181,6 @@ function eventWrites({ position, stored, event }: EventRecord, previous: EventRe
     put(events, position, stored),
     put(eventPositions, event.eventId, position),
     ...(placed ? [put(timeline, [event.roomId, event.depth, position], event.eventId)] : []),
-    ...(transaction
-      ? [put(transactions, transactionKey(event.roomId, transaction), { eventId: event.eventId, ts: stored.receivedTs })]
-      : []),
     ...(placed && stored.status === 'accepted' ? relationWrites(event, position) : []),
   ]
 }

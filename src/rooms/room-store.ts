@@ -241,7 +241,7 @@ export class RoomStore implements RoomMembers {
       const { eventId } = record.event
       this.#tail.add(record, this.#records.get(eventId)?.position)
       this.#records.set(eventId, record)
-      if (record.stored.transaction) this.#sent.add(record.stored.roomId, record.stored.transaction, eventId)
+      this.#sent.add(record.position, record.stored)
     }
     for (const [userId, roomId, membership] of change.memberships ?? []) {
       // A load under way may have read from before the commit: it is chained, not raced.

@@ -3,7 +3,7 @@ import type { Random } from '../ports/random.ts'
 import type { Write } from '../ports/storage.ts'
 import { forbidden, notFound } from '../spec/errors.ts'
 import type { EventId, RoomId } from '../spec/event.ts'
-import { transactionKey } from '../storage/tables/rooms.ts'
+import type { SentTransaction } from '../storage/tables/rooms.ts'
 import { buildLocalEvent, type LocalEvent } from './local-event.ts'
 import type { SignEvent } from './remote.ts'
 import type { DraftEvent, RoomDraft } from './room-draft.ts'
@@ -71,8 +71,11 @@ export class RoomSender {
   async #repeated(draft: RoomDraft, { sender, transaction }: LocalEvent): Promise<EventId | undefined> {
     if (!transaction) return undefined
     const sent = { ...transaction, userId: sender }
-    const key = JSON.stringify(transactionKey(draft.roomId, sent))
-    const waiting = draft.added.find(({ transaction: other }) => other && JSON.stringify(transactionKey(draft.roomId, other)) === key)
+    const waiting = draft.added.find(({ transaction: other }) => other && isSame(other, sent))
     return waiting?.event.eventId ?? (await this.#deps.store.transaction(draft.roomId, sent))
   }
+}
+
+function isSame(one: SentTransaction, other: SentTransaction): boolean {
+  return one.userId === other.userId && one.deviceId === other.deviceId && one.endpoint === other.endpoint && one.id === other.id
 }

@@ -49,6 +49,13 @@ export interface SentTransaction {
   readonly id: string
 }
 
+/** Transactions of one device, by room, path and id, with the event that each became. */
+export interface PackedTransactions {
+  readonly sent: readonly (readonly [string, EventId])[]
+  /** When the newest was sent (ms). */
+  readonly ts: number
+}
+
 /** A room as the homeserver knows it; written with every event that moves it. */
 export interface StoredRoom {
   readonly roomId: RoomId
@@ -83,8 +90,8 @@ export const rooms = table<RoomId, StoredRoom>('rooms')
 export const stateNodes = table<NodeHash, StateNode>('state_nodes')
 /** [local user id, room id] → membership. */
 export const memberships = table<readonly [UserId, RoomId], StoredMembership>('memberships')
-/** {@link transactionKey} → the event it became, and when (ms). */
-export const transactions = table<readonly [UserId, string, string], { readonly eventId: EventId; readonly ts: number }>('transactions')
+/** [user id, device id, position up to which they go] → transactions of a device. What is newer, the events themselves say. */
+export const transactions = table<readonly [UserId, string, number], PackedTransactions>('transactions')
 /** Room alias → room. */
 export const aliases = table<string, { readonly roomId: RoomId; readonly creator: UserId }>('aliases')
 /** Room id → shown in the public directory. */
@@ -97,12 +104,6 @@ export const stagedPdus = table<readonly [number, number], { readonly origin: Se
 export const pendingRedactions = table<readonly [EventId, EventId], true>('pending_redactions')
 /** [room id, parent event id, relation type, position] → child event id. */
 export const relations = table<readonly [RoomId, EventId, string, number], EventId>('relations')
-
-/** Where a device's transaction is kept. */
-export function transactionKey(roomId: RoomId, transaction: SentTransaction): readonly [UserId, string, string] {
-  const { userId, deviceId, endpoint = '', id } = transaction
-  return [userId, deviceId, `${roomId} ${endpoint} ${id}`]
-}
 
 export const roomTables = {
   events,
