@@ -138,19 +138,19 @@ export const keyBackup: Rows = {
   },
   [`GET ${roomKeys}/version`]: {
     request: async (world) => ({ as: (await withBackup(world)).as }),
-    others: 'refused',
+    others: 'own',
     errors: { '404 M_NOT_FOUND': ({ bob }) => ({ as: bob }) },
   },
-  [`GET ${roomKeys}/version/:version`]: { request: (world) => version(world), others: 'refused', errors: noVersion },
+  [`GET ${roomKeys}/version/:version`]: { request: (world) => version(world), others: 'own', errors: noVersion },
   [`PUT ${roomKeys}/version/:version`]: {
     request: (world) => version(world, backup),
-    others: 'refused',
+    others: 'own',
     errors: {
       '404 M_NOT_FOUND': () => ({ params: { version: '99' }, body: backup }),
       '400 M_INVALID_PARAM': async (world) => version(world, { ...backup, version: '77' }),
     },
   },
-  [`DELETE ${roomKeys}/version/:version`]: { request: (world) => version(world), others: 'refused', errors: noVersion },
+  [`DELETE ${roomKeys}/version/:version`]: { request: (world) => version(world), others: 'own', errors: noVersion },
   [`GET ${roomKeys}/keys`]: { request: (world) => stored(world), others: 'refused', errors: noBackup },
   [`GET ${roomKeys}/keys/:roomId`]: { request: (world) => stored(world), others: 'refused', errors: noBackup },
   [`GET ${roomKeys}/keys/:roomId/:sessionId`]: { request: (world) => stored(world), others: 'refused', errors: noBackup },

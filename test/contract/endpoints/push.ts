@@ -63,7 +63,8 @@ export const push: Rows = {
     others: 'own',
   },
   [`POST ${path}/pushers/set`]: {
-    request: () => ({ body: pusher }),
+    // Without `append` the same key of other users goes: it is that of one device.
+    request: () => ({ body: { ...pusher, append: true } }),
     others: 'own',
     errors: {
       '400 M_INVALID_PARAM': () => ({ body: { ...pusher, data: { url: 'http://push.example' } } }),

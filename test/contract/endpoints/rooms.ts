@@ -78,7 +78,7 @@ export const membership: Rows = {
   },
   [`POST ${room}/leave`]: {
     request: async (world) => ({ as: world.bob, params: { roomId: (await world.freshRoom()).roomId }, body: {} }),
-    others: 'refused',
+    others: 'own',
     errors: { '403 M_FORBIDDEN': () => ({ params: { roomId: nowhere }, body: {} }) },
   },
   [`POST ${room}/forget`]: {

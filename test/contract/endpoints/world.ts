@@ -14,7 +14,7 @@ export interface RoomScene {
 }
 
 /** In whatever only members of Alice's rooms may see. */
-const secret = 'SESAME'
+export const secret = 'SESAME'
 
 type Name = 'admin' | 'alice' | 'bob' | 'carol' | 'dave' | 'mallory'
 
@@ -151,6 +151,14 @@ export class World {
   room(): Promise<RoomScene> {
     this.#room ??= this.freshRoom()
     return this.#room
+  }
+
+  /** Lets samples that read a room read this one. */
+  async inRoom(scene: RoomScene, run: () => Promise<void>): Promise<void> {
+    const usual = this.#room
+    this.#room = Promise.resolve(scene)
+    await run()
+    this.#room = usual
   }
 
   /** A room to do things to. */
