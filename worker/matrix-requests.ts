@@ -4,10 +4,12 @@ import { wholeOrStream } from './port-body.ts'
 import type { BridgeResponse } from './protocol.ts'
 
 const leaderWithinMs = 15_000
+/** A page that is opened brings a tab host along, and so a leader: it waits less, and comes again. */
+const leaderForPageWithinMs = 3000
 const repeatWithinMs = 20_000
 const ownPaths = /^\/(_matrix|_yurt|\.well-known\/matrix)\/|^\/_synapse\/admin\/v1\/(register$|registration_tokens\b)/
-/** Pages that a client opens for its user to authenticate (Client-Server API, "Fallback"). */
-const authorisationPages = /^\/_matrix\/(client\/[^/]+\/auth\/[^/]+\/fallback\/web|static\/client\/)/
+/** Pages of the homeserver itself, on which users let clients in and manage their accounts. */
+const authorisationPages = /^\/_matrix\/oauth2\/(authorize|link|account)$/
 const mediaPaths = /^\/_matrix\/client\/v1\/media\//
 const mediaDestinations: readonly string[] = ['image', 'video', 'audio']
 
@@ -35,8 +37,9 @@ export async function answerFromHomeserver({ request, clientId }: FetchEvent, li
   }
   let deadline: number | undefined
   for (;;) {
-    const link = await links.find(deadline ?? Date.now() + leaderWithinMs)
-    if (!link) return unavailable('No tab of this homeserver answers')
+    const isPage = request.mode === 'navigate' && request.method === 'GET'
+    const link = await links.find(deadline ?? Date.now() + (isPage ? leaderForPageWithinMs : leaderWithinMs))
+    if (!link) return isPage ? startingPage() : unavailable('No tab of this homeserver answers')
     const outcome = await link.exchange(outgoing, request.signal)
     if (outcome !== 'lost') return responseOf(outcome, link)
     if (outgoing.body instanceof ReadableStream) return unavailable('The homeserver stopped while it took the upload')
@@ -47,7 +50,8 @@ export async function answerFromHomeserver({ request, clientId }: FetchEvent, li
 
 /** Scripts, frames, objects and navigations have no business with an API whose answers others wrote. */
 function isPlainFetch({ destination, mode }: Request, pathname: string): boolean {
-  return authorisationPages.test(pathname) || (destination === '' && mode !== 'navigate')
+  if (mode === 'navigate') return destination === 'document' && authorisationPages.test(pathname)
+  return destination === ''
 }
 
 async function bodyOf(request: Request) {
@@ -63,6 +67,14 @@ function responseOf({ status, headers, body }: BridgeResponse, link: BridgeLink)
 
 function refused(): Response {
   return matrixError(403, 'M_FORBIDDEN', 'This is an API: it is not shown as a page, a script or a frame')
+}
+
+/** Once the tab host is put into it, this page starts the homeserver; then it asks again for what was wanted. */
+function startingPage(): Response {
+  const html =
+    '<!doctype html><html lang="en"><meta charset="utf-8"><meta http-equiv="refresh" content="3"><title>Starting</title><body><p>The homeserver starts…</p></body></html>'
+  const policy = "default-src 'none'; frame-src 'self'; frame-ancestors 'none'"
+  return new Response(html, { headers: { 'content-type': 'text/html; charset=utf-8', 'content-security-policy': policy } })
 }
 
 function unavailable(error: string): Response {

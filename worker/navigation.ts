@@ -5,7 +5,7 @@ const staleHeaders = ['content-length', 'content-encoding', 'etag', 'last-modifi
 /** The page with the tab host's hidden frame in it, so that any page of the origin can lead. What is no page of ours is left as it is. */
 export async function withTabHost(response: Response): Promise<Response> {
   const isPage = response.headers.get('content-type')?.startsWith('text/html') ?? false
-  if (!isPage || response.type === 'opaqueredirect' || !response.ok) return response
+  if (!isPage || response.type === 'opaqueredirect') return response
   const html = await response.text()
   const headers = new Headers(response.headers)
   for (const name of staleHeaders) headers.delete(name)

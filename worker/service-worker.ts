@@ -32,12 +32,18 @@ self.addEventListener('message', (event) => {
 self.addEventListener('fetch', (event) => {
   const url = new URL(event.request.url)
   if (url.origin !== self.location.origin) return
-  const answer = isHomeserverPath(url.pathname) ? answerFromHomeserver(event, links) : fileAnswer(event.request, url.pathname)
+  const answer = isHomeserverPath(url.pathname) ? homeserverAnswer(event) : fileAnswer(event.request, url.pathname)
   if (!answer) return
   // The service worker of a mounted client may come after this one, and wants to answer media itself.
   event.stopImmediatePropagation()
   event.respondWith(answer)
 })
+
+/** Any page can lead, and so can those of the homeserver itself. */
+function homeserverAnswer(event: FetchEvent): Promise<Response> {
+  const answer = answerFromHomeserver(event, links)
+  return event.request.mode === 'navigate' ? answer.then(withTabHost) : answer
+}
 
 /** `undefined` leaves the request to the browser. */
 function fileAnswer(request: Request, path: string): Promise<Response> | undefined {

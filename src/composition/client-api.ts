@@ -9,6 +9,7 @@ import { mediaEndpoints } from '../api/client/media.ts'
 import { moderationEndpoints } from '../api/client/moderation.ts'
 import { notOfferedEndpoints } from '../api/client/not-offered.ts'
 import { notificationEndpoints } from '../api/client/notifications.ts'
+import { oauthEndpoints } from '../api/client/oauth/oauth.ts'
 import { oldSyncEndpoints } from '../api/client/old-sync.ts'
 import { presenceEndpoints } from '../api/client/presence.ts'
 import { profileEndpoints } from '../api/client/profile.ts'
@@ -48,6 +49,7 @@ import { RoomViews } from '../sync/room-views.ts'
 import { Sync } from '../sync/sync.ts'
 import { Tokens } from '../sync/token.ts'
 import { UserDirectory } from '../users/user-directory.ts'
+import { composeOAuth } from './oauth.ts'
 import type { Parts } from './parts.ts'
 import { shownProfile } from './rooms.ts'
 
@@ -75,6 +77,7 @@ export function composeClientApi(parts: Parts): Api {
   const spaces = new Spaces({ store, members, remoteRoom: (roomId, via) => remoteRoom(parts, roomId, via) })
   const sync = new Sync({ ...parts, views, tokens, sources: { ...users, ...keys } })
   const oldSync = new OldSync({ ...parts, views, history, tokens, directory, sources: users })
+  const oauth = composeOAuth({ ...parts, ...users })
   const shared = { ...parts, ...users, ...keys, ...rooms, serverName, directory, creator, views, tokens, members: rooms.currentMembers }
   const endpoints = [
     ...accountEndpoints({ ...shared, leaveRooms: (userId) => leaveRooms(parts, userId) }),
@@ -83,12 +86,19 @@ export function composeClientApi(parts: Parts): Api {
     ...discoveryEndpoints({ admins: () => users.accounts.admins() }),
     ...keysEndpoints({
       ...shared,
+      ...oauth,
       deviceListsBetween: async (userId, from, to) => deviceLists(await sync.deviceListsBetween(userId, from, to)),
     }),
     ...keyBackupEndpoints(shared),
     ...loginEndpoints(shared),
     ...mediaEndpoints({ media, serverName }),
     ...notificationEndpoints({ notifications: new Notifications({ views, sources: users }) }),
+    ...oauthEndpoints({
+      ...shared,
+      ...oauth,
+      leaveRooms: (userId) => leaveRooms(parts, userId),
+      updateMemberProfiles: (userId) => membership.updateProfile(userId),
+    }),
     ...moderationEndpoints(shared),
     ...notOfferedEndpoints(),
     ...oldSyncEndpoints({ oldSync, views, tokens }),

@@ -18,6 +18,8 @@ export interface Session extends AccountStanding {
   readonly deviceId: string
   /** The key of the token's row: what logging out removes. */
   readonly tokenHash: string
+  /** The OAuth client that has the token; absent where it comes from the legacy API. */
+  readonly oauthClientId?: string
 }
 
 /**

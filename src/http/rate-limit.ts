@@ -15,20 +15,22 @@ interface Bucket {
 }
 
 /** Requests where a password or a token can be guessed, and each costs a slow hash. */
-const guessable: ReadonlySet<string> = new Set(
-  [
-    'POST login',
-    'POST register',
-    'POST refresh',
-    'POST account/password',
-    'POST account/deactivate',
-    'POST delete_devices',
-    'DELETE devices/:deviceId',
-    'POST keys/device_signing/upload',
-    'GET ../v1/register/m.login.registration_token/validity',
-    'POST ../v1/login/get_token',
-  ].map((operation) => operation.replace(' ', ' /_matrix/client/v3/').replace('/v3/..', '')),
-)
+const guessable: ReadonlySet<string> = new Set([
+  'POST /_matrix/client/v3/login',
+  'POST /_matrix/client/v3/register',
+  'POST /_matrix/client/v3/refresh',
+  'POST /_matrix/client/v3/account/password',
+  'POST /_matrix/client/v3/account/deactivate',
+  'POST /_matrix/client/v3/delete_devices',
+  'DELETE /_matrix/client/v3/devices/:deviceId',
+  'POST /_matrix/client/v3/keys/device_signing/upload',
+  'GET /_matrix/client/v1/register/m.login.registration_token/validity',
+  'POST /_matrix/client/v1/login/get_token',
+  'POST /_matrix/oauth2/account',
+  'POST /_matrix/oauth2/authorize',
+  'POST /_matrix/oauth2/link',
+  'POST /_matrix/oauth2/token',
+])
 
 const allowances: Readonly<Record<'guess' | 'user' | 'address' | 'server', Allowance>> = {
   guess: { burst: 20, perSecond: 0.5 },

@@ -10,7 +10,7 @@ import { identifiedUser } from './password-login.ts'
 const sessionLifetimeMs = 15 * 60 * 1000
 const sessionLimit = 1000
 
-type Stage = 'm.login.password' | 'm.login.dummy' | 'm.login.registration_token'
+type Stage = 'm.oauth' | 'm.login.password' | 'm.login.dummy' | 'm.login.registration_token'
 
 /** What an API call asks of who makes it. */
 export interface Requirement {
@@ -22,6 +22,8 @@ export interface Requirement {
   readonly userId?: UserId
   /** Whether a registration token is valid: needed where a flow has that stage. */
   readonly isRegistrationToken?: (token: string) => Promise<boolean>
+  /** Where, instead, the user agrees on the account page, and whether that is done. */
+  readonly approval?: { readonly url: string; readonly take: () => Promise<boolean> }
 }
 
 /** What a completed flow has shown. */
@@ -77,7 +79,8 @@ export class InteractiveAuth {
     const known = this.#find(auth, requirement)
     if (auth.session !== undefined && !known) throw challenge(requirement, this.#open(requirement), 'Unknown or expired session')
     const session = known ?? this.#open(requirement)
-    if (auth.type !== undefined) {
+    if (known && (await requirement.approval?.take())) session.completed.push('m.oauth')
+    else if (auth.type !== undefined) {
       const failure = await this.#attempt(auth, session, requirement)
       if (failure !== undefined) throw challenge(requirement, session, failure)
     }
@@ -89,7 +92,7 @@ export class InteractiveAuth {
 
   /** Tries one stage: why it failed, or `undefined`. */
   async #attempt(auth: JsonObject, session: AuthSession, { flows, isRegistrationToken }: Requirement): Promise<string | undefined> {
-    const stage = flows.flat().find((offered) => offered === auth.type)
+    const stage = flows.flat().find((offered) => offered === auth.type && offered !== 'm.oauth')
     if (!stage) return 'This type of authentication is not offered'
     if (session.completed.includes(stage)) return undefined
     const next = flows.some((flow) => flow[session.completed.length] === stage && session.completed.every((done, i) => flow[i] === done))
@@ -132,8 +135,12 @@ export class InteractiveAuth {
   }
 }
 
-function challenge({ flows }: Requirement, session: AuthSession, failure?: string): AuthenticationRequired {
-  const fields: JsonObject = { flows: flows.map((stages) => ({ stages: [...stages] })), params: {}, session: session.id }
+function challenge({ flows, approval }: Requirement, session: AuthSession, failure?: string): AuthenticationRequired {
+  const fields: JsonObject = {
+    flows: flows.map((stages) => ({ stages: [...stages] })),
+    params: approval ? { 'm.oauth': { url: approval.url } } : {},
+    session: session.id,
+  }
   if (session.completed.length > 0) fields.completed = [...session.completed]
   return new AuthenticationRequired(fields, failure)
 }

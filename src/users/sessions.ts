@@ -25,6 +25,8 @@ export interface LoginRequest {
   readonly address: string
   /** Written in the same commit. */
   readonly alongside?: (answer: LoginAnswer) => readonly Write[]
+  /** The OAuth client that logs in; absent for the legacy API. */
+  readonly oauthClientId?: string
 }
 
 /** Logging in, and knowing whose an access token is. */
@@ -51,7 +53,7 @@ export class Sessions {
     const deviceId = request.deviceId ?? this.#newDeviceId()
     const known = await this.#known(userId, deviceId)
     const revocation = await this.#tokens.revocation(userId, deviceId)
-    const issued = this.#tokens.issue({ userId, deviceId }, request)
+    const issued = this.#tokens.issue({ userId, deviceId, oauthClientId: request.oauthClientId }, request)
     const device = this.#seenDevice(known, request)
     const answer = { device_id: deviceId, ...issued.answer }
     const alongside = request.alongside?.(answer) ?? []
@@ -82,7 +84,8 @@ export class Sessions {
     if (known.expiresTs !== undefined && known.expiresTs <= this.#clock.now()) throw unknownToken('The access token expired', true)
     await this.#tokens.used(known)
     await this.#seen(known, origin.address)
-    return { userId: known.userId, deviceId: known.deviceId, tokenHash: known.hash, ...known.standing }
+    const { userId, deviceId, hash, oauthClientId } = known
+    return { userId, deviceId, tokenHash: hash, ...known.standing, ...(oauthClientId === undefined ? {} : { oauthClientId }) }
   }
 
   async #seen({ userId, deviceId }: KnownToken, address: string): Promise<void> {

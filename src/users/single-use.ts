@@ -1,6 +1,6 @@
 import type { Clock } from '../ports/clock.ts'
 import type { Random } from '../ports/random.ts'
-import { put, remove, type Storage } from '../ports/storage.ts'
+import { put, remove, type Storage, type Write } from '../ports/storage.ts'
 import { encodeUrlSafeBase64 } from '../spec/base64.ts'
 import type { JsonObject } from '../spec/json.ts'
 import { singleUse } from '../storage/tables/users.ts'
@@ -20,9 +20,9 @@ export class SingleUseSecrets {
     this.#random = deps.random
   }
 
-  /** Makes a secret that stands for `content` where it is taken for the same purpose. */
-  async issue(purpose: string, content: JsonObject, lifetimeMs: number): Promise<string> {
-    const secret = encodeUrlSafeBase64(this.#random.bytes(32))
+  /** Makes a secret, a random one unless told, that stands for `content` where it is taken for the same purpose. */
+  async issue(purpose: string, content: JsonObject, options: { readonly lifetimeMs: number; readonly secret?: string }): Promise<string> {
+    const { lifetimeMs, secret = encodeUrlSafeBase64(this.#random.bytes(32)) } = options
     const now = this.#clock.now()
     const all = await this.#storage.read([singleUse], (tx) => tx.range(singleUse, {}))
     const expired = all.flatMap(([hash, { expiresTs }]) => (expiresTs <= now ? [remove(singleUse, hash)] : []))
@@ -31,15 +31,29 @@ export class SingleUseSecrets {
   }
 
   /** What a secret stands for, once; `undefined` for one that is not, or no longer, valid. */
-  async take(purpose: string, secret: string): Promise<JsonObject | undefined> {
+  take(purpose: string, secret: string): Promise<JsonObject | undefined> {
+    return this.use(purpose, secret, async (content, removal) => {
+      await this.#storage.commit(removal, 'strict')
+      return content
+    })
+  }
+
+  /**
+   * Runs `effect` with what a secret stands for, and with the removal of the secret, which belongs into the commit of that effect.
+   * `undefined` for a secret that is not, or no longer, valid.
+   */
+  async use<T>(
+    purpose: string,
+    secret: string,
+    effect: (content: JsonObject, removal: readonly Write[]) => Promise<T>,
+  ): Promise<T | undefined> {
     const hash = hashOf(secret)
     if (this.#taking.has(hash)) return undefined
     this.#taking.add(hash)
     try {
       const stored = await this.#storage.read([singleUse], (tx) => tx.get(singleUse, hash))
-      if (stored?.purpose !== purpose) return undefined
-      await this.#storage.commit([remove(singleUse, hash)], 'strict')
-      return stored.expiresTs > this.#clock.now() ? stored.content : undefined
+      if (stored?.purpose !== purpose || stored.expiresTs <= this.#clock.now()) return undefined
+      return await effect(stored.content, [remove(singleUse, hash)])
     } finally {
       this.#taking.delete(hash)
     }

@@ -71,32 +71,45 @@ export class Tokens {
   }
 
   /** Makes tokens for a device; `replaces` is the refresh token they are got with. */
-  issue(owner: { userId: UserId; deviceId: string }, options: { refreshable: boolean; replaces?: string }): IssuedTokens {
-    const { userId, deviceId } = owner
-    const replaces = options.replaces === undefined ? {} : { replaces: options.replaces }
+  issue(
+    owner: { userId: UserId; deviceId: string; oauthClientId?: string | undefined },
+    options: { refreshable: boolean; replaces?: string },
+  ): IssuedTokens {
+    const { userId, deviceId, oauthClientId } = owner
+    const client = oauthClientId === undefined ? {} : { oauthClientId }
+    const origin = { ...client, ...(options.replaces === undefined ? {} : { replaces: options.replaces }) }
     const access = encodeUrlSafeBase64(this.#random.bytes(32))
     const expiry = options.refreshable ? { expiresTs: this.#clock.now() + lifetimeMs } : {}
     const writes: Write[] = [
-      put(accessTokens, hashOf(access), { userId, deviceId, ...replaces, ...expiry }),
+      put(accessTokens, hashOf(access), { userId, deviceId, ...origin, ...expiry }),
       put(deviceTokens, [userId, deviceId, hashOf(access)], 'access'),
     ]
     if (!options.refreshable) return { answer: { access_token: access }, writes }
     const refresh = encodeUrlSafeBase64(this.#random.bytes(32))
     writes.push(
-      put(refreshTokens, hashOf(refresh), { userId, deviceId, ...replaces }),
+      put(refreshTokens, hashOf(refresh), { userId, deviceId, ...origin }),
       put(deviceTokens, [userId, deviceId, hashOf(refresh)], 'refresh'),
     )
     return { answer: { access_token: access, refresh_token: refresh, expires_in_ms: lifetimeMs }, writes }
   }
 
-  /** New tokens for a refresh token; `undefined` if it is not, or no longer, valid. Throws `M_USER_LOCKED`. */
-  async refresh(token: string): Promise<IssuedTokens['answer'] | undefined> {
+  /** Whose token this is, be it for access or for refreshing, expired or not. */
+  async ownerOf(token: string): Promise<{ userId: UserId; deviceId: string } | undefined> {
+    const hash = hashOf(token)
+    return this.#storage.read(
+      [accessTokens, refreshTokens],
+      async (tx) => (await tx.get(accessTokens, hash)) ?? tx.get(refreshTokens, hash),
+    )
+  }
+
+  /** New tokens for a refresh token of the OAuth client, or of the legacy API; `undefined` if it is not, or no longer, valid. Throws `M_USER_LOCKED`. */
+  async refresh(token: string, oauthClientId?: string): Promise<IssuedTokens['answer'] | undefined> {
     const hash = hashOf(token)
     const stored = await this.#storage.read([refreshTokens, accounts], async (tx) => {
       const row = await tx.get(refreshTokens, hash)
       return row && { ...row, account: await tx.get(accounts, row.userId) }
     })
-    if (!stored) return undefined
+    if (stored?.oauthClientId !== oauthClientId || !stored) return undefined
     if (stored.account?.locked) throw userLocked()
     const tokens = await this.#ofDevice(stored.userId, stored.deviceId)
     // Tokens of an earlier refresh with the same token never reached the client.

@@ -7,6 +7,7 @@ import { keysEndpoints } from '../../src/api/client/keys.ts'
 import { loginEndpoints } from '../../src/api/client/login.ts'
 import { moderationEndpoints } from '../../src/api/client/moderation.ts'
 import { notOfferedEndpoints } from '../../src/api/client/not-offered.ts'
+import { oauthEndpoints } from '../../src/api/client/oauth/oauth.ts'
 import { presenceEndpoints } from '../../src/api/client/presence.ts'
 import { profileEndpoints } from '../../src/api/client/profile.ts'
 import { pushRulesEndpoints } from '../../src/api/client/push-rules.ts'
@@ -16,6 +17,7 @@ import { registrationEndpoints } from '../../src/api/client/registration.ts'
 import { registrationTokensEndpoints } from '../../src/api/client/registration-tokens.ts'
 import { sharedSecretEndpoints } from '../../src/api/client/shared-secret-registration.ts'
 import { usersEndpoints } from '../../src/api/client/users.ts'
+import { composeOAuth } from '../../src/composition/oauth.ts'
 import { createRateLimit } from '../../src/http/rate-limit.ts'
 import { createHandler } from '../../src/http/router.ts'
 import { CrossSigning } from '../../src/keys/cross-signing.ts'
@@ -206,6 +208,7 @@ export async function openUsers(options: FixtureOptions = {}) {
       maxUploadBytes: 1000,
     },
   }
+  const oauth = composeOAuth(shared)
   const handler = createHandler(
     [
       ...registrationEndpoints(shared),
@@ -224,8 +227,15 @@ export async function openUsers(options: FixtureOptions = {}) {
       ...usersEndpoints({ ...shared, userDirectory: new UserDirectory({ ...shared, source }) }),
       ...notOfferedEndpoints(),
       ...sharedSecretEndpoints({ ...shared, sharedSecret: options.sharedSecret }),
+      ...oauthEndpoints({
+        ...shared,
+        ...oauth,
+        leaveRooms: async (userId) => void leftRooms.push(userId),
+        updateMemberProfiles: async (userId) => void updatedProfiles.push(userId),
+      }),
       ...keysEndpoints({
         ...shared,
+        ...oauth,
         deviceListsBetween: async (userId, from, to) => ({
           changed: await deviceLists.changedSince(userId, Number(from), Number(to)),
           left: [],
@@ -274,7 +284,7 @@ export async function openUsers(options: FixtureOptions = {}) {
     return rows.map(([, edu]) => edu)
   }
 
-  return { ...shared, ask, register, passwordAuth, outgoing, others, sent, updatedProfiles, leftRooms, woken }
+  return { ...shared, ask, register, passwordAuth, outgoing, handler, others, sent, updatedProfiles, leftRooms, woken }
 }
 
 export type UsersFixture = Awaited<ReturnType<typeof openUsers>>

@@ -12,6 +12,8 @@ import type { UserId } from '../../spec/event.ts'
 import { fitsBytes } from '../../spec/identifiers.ts'
 import { isObject, type JsonObject } from '../../spec/json.ts'
 import type { InteractiveAuth } from '../../users/interactive-auth.ts'
+import type { CrossSigningResets } from '../../users/oauth/cross-signing-resets.ts'
+import { accountPageUrl } from './oauth/oauth.ts'
 
 export interface KeysDeps {
   readonly deviceKeys: DeviceKeys
@@ -21,6 +23,7 @@ export interface KeysDeps {
   readonly keySignatures: KeySignatures
   readonly toDevice: ToDevice
   readonly interactiveAuth: InteractiveAuth
+  readonly resets: CrossSigningResets
   /** Whose devices changed, and who no longer shares a room, between two tokens of `/sync`. Throws `M_INVALID_PARAM`. */
   readonly deviceListsBetween: (userId: UserId, from: string, to: string) => Promise<{ changed: UserId[]; left: UserId[] }>
 }
@@ -80,7 +83,11 @@ function deviceKeyEndpoints({ deviceKeys, oneTimeKeys, keyRequests, deviceListsB
   ]
 }
 
-function crossSigningEndpoints({ crossSigning, keySignatures, interactiveAuth }: KeysDeps): Endpoint[] {
+function crossSigningEndpoints({ crossSigning, keySignatures, interactiveAuth, resets }: KeysDeps): Endpoint[] {
+  const approvalOf = (request: Request, userId: UserId) => ({
+    url: accountPageUrl(request, 'org.matrix.cross_signing_reset'),
+    take: () => resets.take(userId),
+  })
   return [
     forUser({
       method: 'POST',
@@ -91,14 +98,20 @@ function crossSigningEndpoints({ crossSigning, keySignatures, interactiveAuth }:
         self_signing_key: v.optional(jsonObject),
         user_signing_key: v.optional(jsonObject),
       }),
-      handle: async ({ session: { userId }, body }) => {
+      handle: async ({ session: { userId, oauthClientId }, body, request }) => {
         const uploaded = {
           ...(body.master_key === undefined ? {} : { master: body.master_key }),
           ...(body.self_signing_key === undefined ? {} : { self_signing: body.self_signing_key }),
           ...(body.user_signing_key === undefined ? {} : { user_signing: body.user_signing_key }),
         }
         await crossSigning.upload(userId, uploaded, () =>
-          interactiveAuth.require(body.auth, { flows: [['m.login.password']], operation: 'cross-signing keys', userId }),
+          interactiveAuth.require(body.auth, {
+            ...(oauthClientId === undefined
+              ? { flows: [['m.login.password']] }
+              : { flows: [['m.oauth']], approval: approvalOf(request, userId) }),
+            operation: 'cross-signing keys',
+            userId,
+          }),
         )
         return {}
       },

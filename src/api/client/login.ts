@@ -77,7 +77,7 @@ export function loginEndpoints(deps: LoginDeps): Endpoint[] {
       body: v.looseObject({ auth: v.optional(jsonObject) }),
       handle: async ({ session: { userId }, body }) => {
         await deps.interactiveAuth.require(body.auth, { flows: [['m.login.password']], operation: 'login token', userId })
-        return { login_token: await deps.singleUse.issue('login', { userId }, loginTokenMs), expires_in_ms: loginTokenMs }
+        return { login_token: await deps.singleUse.issue('login', { userId }, { lifetimeMs: loginTokenMs }), expires_in_ms: loginTokenMs }
       },
     }),
     open({

@@ -32,6 +32,8 @@ export interface StoredAccessToken {
   readonly expiresTs?: number
   /** The refresh token this token was got with: revoked when this one is first used. */
   readonly replaces?: string
+  /** The OAuth client that it was given to; absent where it comes from the legacy API. */
+  readonly oauthClientId?: string
 }
 
 export interface StoredRefreshToken {
@@ -39,6 +41,24 @@ export interface StoredRefreshToken {
   readonly deviceId: string
   /** The refresh token this one was got with: revoked when this one is first used. */
   readonly replaces?: string
+  readonly oauthClientId?: string
+}
+
+/** A client that registered itself. */
+export interface StoredOAuthClient {
+  readonly metadata: JsonObject
+  readonly issuedTs: number
+}
+
+/** A device that waits for its user to let it in from another one. */
+export interface StoredDeviceGrant {
+  /** SHA-256 of the code that the user types. */
+  readonly userCode: string
+  readonly clientId: string
+  readonly scope: string
+  readonly expiresTs: number
+  /** Who let it in; absent while that is open. */
+  readonly decision?: UserId | 'denied'
 }
 
 export interface StoredAccountData {
@@ -109,6 +129,9 @@ export const openIdTokens = table<string, StoredOpenIdToken>('openid_tokens')
 export const singleUse = table<string, StoredSingleUse>('single_use')
 /** The token itself: who administers the homeserver reads it again. */
 export const registrationTokens = table<string, StoredRegistrationToken>('registration_tokens')
+export const oauthClients = table<string, StoredOAuthClient>('oauth_clients')
+/** SHA-256 of the device code. */
+export const deviceGrants = table<string, StoredDeviceGrant>('device_grants')
 
 export const userTables = {
   accounts,
@@ -127,4 +150,6 @@ export const userTables = {
   openIdTokens,
   singleUse,
   registrationTokens,
+  oauthClients,
+  deviceGrants,
 }

@@ -22,6 +22,8 @@ export interface Row {
   readonly others: 'refused' | 'own' | 'history' | 'anyone'
   /** Requests that fail, by status and error code: `404 M_NOT_FOUND`. A missing token need not be named. */
   readonly errors?: Readonly<Record<string, Prepare>>
+  /** The status of success, where that is not 200. */
+  readonly succeeds?: number
   /** There is no request on this route that fails by the specification. */
   readonly cannotFail?: true
 }

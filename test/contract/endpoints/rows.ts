@@ -3,6 +3,7 @@ import { discovery } from './discovery.ts'
 import { keyBackup, keys } from './keys.ts'
 import { media } from './media.ts'
 import { history, oldSync, sending } from './messages.ts'
+import { oauth } from './oauth.ts'
 import { push } from './push.ts'
 import { directory, membership } from './rooms.ts'
 import type { Rows } from './row.ts'
@@ -20,6 +21,7 @@ export const clientRows: Rows = {
   ...history,
   ...oldSync,
   ...sending,
+  ...oauth,
   ...push,
   ...directory,
   ...membership,

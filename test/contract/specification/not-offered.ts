@@ -27,7 +27,6 @@ const noPreviews = noEndpoint('a browser may not fetch other pages')
  */
 const clientServer: Table = {
   'GET /.well-known/matrix/policy_server': noEndpoint('this is no policy server'),
-  'GET /_matrix/client/v1/auth_metadata': noEndpoint('this is how clients learn that there is the legacy authentication API alone'),
   'GET /_matrix/client/v1/media/preview_url': noPreviews,
   'POST /_matrix/client/v3/rooms/{roomId}/invite (inviteBy3PID)': refused('400 M_THREEPID_DENIED', 'no identity server is spoken to'),
   'GET /_matrix/client/v3/login/sso/redirect': noSingleSignOn,
