@@ -1,6 +1,7 @@
 import { ClientEvent, createClient, type MatrixClient, Method, Preset, SyncState } from 'matrix-js-sdk'
 import { afterAll, beforeAll, describe, expect, test, vi } from 'vitest'
 import { type InProcessHomeserver, InProcessNetwork } from './homeservers-in-process.ts'
+import { hasSpecification, withoutSpecification } from './specification/documents.ts'
 
 /** A user as matrix-js-sdk has it: with encryption, cross-signing and a key backup. */
 interface Person {
@@ -194,4 +195,9 @@ describe('matrix-js-sdk with encryption, on two homeservers', () => {
     expect(unknown.filter(({ path }) => !path.startsWith('/_matrix/client/unstable/'))).toEqual([])
     expect([...here.exchanges, ...there.exchanges].filter(({ status }) => status >= 500)).toEqual([])
   })
+})
+
+test('all that was said, by clients and between the homeservers, is as the specification has it', ({ skip }) => {
+  skip(!hasSpecification, withoutSpecification)
+  expect(network.violations()).toEqual([])
 })

@@ -1,5 +1,6 @@
 import { createHash, randomBytes } from 'node:crypto'
 import { createHomeserver, type Homeserver } from '../../src/homeserver.ts'
+import type { Handler } from '../../src/http/router.ts'
 import { MemoryBlobStore } from '../../src/media/memory-blob-store.ts'
 import type { Clock } from '../../src/ports/clock.ts'
 import type { FederationTransport } from '../../src/ports/federation-transport.ts'
@@ -7,6 +8,7 @@ import type { Edu } from '../../src/spec/edu.ts'
 import type { JsonObject } from '../../src/spec/json.ts'
 import { MemoryStorage } from '../../src/storage/memory.ts'
 import { nodeSigner, nodeVerifier } from '../simulation/node-signer.ts'
+import { Contract } from './specification/contract.ts'
 
 const clock: Clock = {
   now: () => Date.now(),
@@ -34,6 +36,8 @@ export interface Exchange {
 export interface InProcessHomeserver {
   readonly name: string
   readonly homeserver: Homeserver
+  /** Its two APIs, held against the specification. */
+  readonly watched: { readonly client: Handler; readonly federation: Handler }
   readonly storage: MemoryStorage
   readonly exchanges: Exchange[]
   readonly fetch: typeof fetch
@@ -42,6 +46,8 @@ export interface InProcessHomeserver {
 /** Whole homeservers in this process, in real time, that reach each other as long as they are in one network. */
 export class InProcessNetwork {
   readonly #servers = new Map<string, InProcessHomeserver>()
+  /** What all that was said so far broke of the specification. */
+  readonly contracts = { client: new Contract('client-server'), federation: new Contract('server-server') }
   /** Every EDU that any server sent. */
   readonly edus: { readonly from: string; readonly to: string; readonly edu: Edu }[] = []
 
@@ -60,9 +66,16 @@ export class InProcessNetwork {
       settings: { incarnation: 1, openRegistration: true, rateLimits: false, maxUploadBytes: 1 << 20 },
     })
     const exchanges: Exchange[] = []
-    const started = { name, homeserver, storage, exchanges, fetch: fetchOf(homeserver, exchanges) }
+    const { client, federation } = this.contracts
+    const watched = { client: client.watch(homeserver.handleClient), federation: federation.watch(homeserver.handleFederation) }
+    const started = { name, homeserver, watched, storage, exchanges, fetch: fetchOf(watched.client, exchanges) }
     this.#servers.set(name, started)
     return started
+  }
+
+  /** What was broken of the specification since the last call. */
+  violations(): string[] {
+    return [...this.contracts.client.violations.splice(0), ...this.contracts.federation.violations.splice(0)]
   }
 
   async stop(): Promise<void> {
@@ -76,7 +89,7 @@ export class InProcessNetwork {
         if (!target) throw new Error(`${to} cannot be reached`)
         if (body && uri.includes('/v1/send/')) for (const edu of edusOf(body)) this.edus.push({ from, to, edu })
         const request = new Request(`http://${to}${uri}`, { method, headers, ...(body ? { body } : {}) })
-        const response = await target.homeserver.handleFederation(request, { trusted: false, address: from, uri })
+        const response = await target.watched.federation(request, { trusted: false, address: from, uri })
         const answer = new Uint8Array(await response.arrayBuffer())
         return { status: response.status, headers: Object.fromEntries(response.headers), body: answer }
       },
@@ -86,10 +99,10 @@ export class InProcessNetwork {
   }
 }
 
-function fetchOf(homeserver: Homeserver, exchanges: Exchange[]): typeof fetch {
+function fetchOf(handle: Handler, exchanges: Exchange[]): typeof fetch {
   return async (input, init) => {
     const request = new Request(input, { ...init, ...(init?.body ? { duplex: 'half' } : {}) })
-    const response = await homeserver.handleClient(request, { trusted: true, address: 'page' })
+    const response = await handle(request, { trusted: true, address: 'page' })
     const failed: JsonObject = response.ok ? {} : await response.clone().json()
     exchanges.push({ method: request.method, path: new URL(request.url).pathname, status: response.status, errcode: failed.errcode })
     return response

@@ -1,5 +1,6 @@
 import { afterAll, beforeAll, describe, expect, test } from 'vitest'
 import { type InProcessHomeserver, InProcessNetwork } from './homeservers-in-process.ts'
+import { hasSpecification, withoutSpecification } from './specification/documents.ts'
 
 const network = new InProcessNetwork()
 let here: InProcessHomeserver
@@ -51,4 +52,9 @@ describe('knocking at a room of another homeserver', () => {
     const { joined } = await guest.call('GET', `rooms/${id}/joined_members`)
     expect(Object.keys(joined ?? {}).sort()).toEqual([guest.userId, host.userId].sort())
   })
+})
+
+test('all that was said, by clients and between the homeservers, is as the specification has it', ({ skip }) => {
+  skip(!hasSpecification, withoutSpecification)
+  expect(network.violations()).toEqual([])
 })

@@ -1,7 +1,7 @@
 import type { Handler } from '../../../src/http/router.ts'
 import { isObject, type JsonObject, type JsonValue } from '../../../src/spec/json.ts'
 import { type InProcessHomeserver, InProcessNetwork } from '../homeservers-in-process.ts'
-import { Contract } from '../specification/contract.ts'
+import type { Contract } from '../specification/contract.ts'
 import type { Person, Sample } from './sample.ts'
 
 /** A private room of Alice's: Bob is in it, Carol left, Dave is banned, and only then the secrets came. */
@@ -28,7 +28,7 @@ export interface Answer {
 /** A homeserver with people on it, every answer of which is held against the specification. */
 export class World {
   readonly home: InProcessHomeserver
-  readonly contract = new Contract('client-server')
+  readonly contract: Contract
   readonly #network: InProcessNetwork
   readonly #handle: Handler
   #people: Readonly<Record<Name, Person>> | undefined
@@ -38,7 +38,8 @@ export class World {
   private constructor(network: InProcessNetwork, home: InProcessHomeserver) {
     this.#network = network
     this.home = home
-    this.#handle = this.contract.watch(home.homeserver.handleClient)
+    this.contract = network.contracts.client
+    this.#handle = home.watched.client
   }
 
   static async open(): Promise<World> {
@@ -125,9 +126,7 @@ export class World {
     const { method, uri, token, body } = request
     const headers = { ...request.headers, ...(token === undefined ? {} : { authorization: `Bearer ${token}` }) }
     const asked = new Request(`http://home.example${uri}`, { method, headers, ...(body === undefined ? {} : { body }) })
-    const response = await this.#handle(asked, { trusted: true, address: 'test', uri })
-    const text = await response.text()
-    return { status: response.status, body: objectOf(text), text, headers: response.headers }
+    return answerOf(await this.#handle(asked, { trusted: true, address: 'test', uri }))
   }
 
   /** Sends a sample on a route, as whoever it is by or as another. */
@@ -192,9 +191,15 @@ export function passwordOf(name: string): string {
 }
 
 /** A path's parameters filled in, and the query. */
-function uriOf(path: string, { params = {}, query }: Pick<Sample, 'params' | 'query'>): string {
+export function uriOf(path: string, { params = {}, query }: Pick<Sample, 'params' | 'query'>): string {
   const filled = path.replaceAll(/:(\w+)/g, (_, name: string) => encodeURIComponent(params[name] ?? 'x'))
   return query === undefined ? filled : `${filled}?${new URLSearchParams(query)}`
+}
+
+/** A response, read. */
+export async function answerOf(response: Response): Promise<Answer> {
+  const text = await response.text()
+  return { status: response.status, body: objectOf(text), text, headers: response.headers }
 }
 
 function objectOf(text: string): JsonObject {
