@@ -8,7 +8,7 @@ export default defineConfig({
     target: 'es2022',
     manifest: true,
     modulePreload: false,
-    rolldownOptions: { input: ['demo/index.html', 'worker/tab-host.html'] },
+    rolldownOptions: { input: ['demo/index.html', 'demo/client-start.html', 'worker/tab-host.html'] },
   },
   worker: {
     format: 'es',

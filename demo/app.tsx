@@ -1,7 +1,7 @@
-import { useCallback, useEffect, useState } from 'react'
+import { useCallback, useState } from 'react'
 import type { HostStatus } from './homeserver/control.ts'
 import { HomeserverContext, useHomeserverMonitor } from './homeserver/homeserver-context.ts'
-import { controlledByServiceWorker } from './homeserver/register-service-worker.ts'
+import { useServiceWorker } from './homeserver/use-service-worker.ts'
 import { useOnlyHere } from './interface/only-here.ts'
 import { Waiting } from './interface/waiting.tsx'
 import { Elsewhere } from './onboarding/elsewhere.tsx'
@@ -50,16 +50,4 @@ function ByState({ status, refresh }: { status: HostStatus; refresh: () => Promi
   if (status.state === 'no-identity' || (!session && isResumed)) return <Welcome status={status} refresh={changed} signedIn={signedIn} />
   if (!session) return <SignIn serverName={status.server_name ?? ''} signedIn={signedIn} />
   return <SignedIn session={session} signedOut={signedOut} />
-}
-
-function useServiceWorker(): [boolean, string | undefined] {
-  const [ready, setReady] = useState(false)
-  const [failure, setFailure] = useState<string>()
-  useEffect(() => {
-    controlledByServiceWorker().then(
-      () => setReady(true),
-      (error: unknown) => setFailure(error instanceof Error ? error.message : String(error)),
-    )
-  }, [])
-  return [ready, failure]
 }

@@ -1,33 +1,11 @@
-import { readFile, stat } from 'node:fs/promises'
-import { createServer, type IncomingMessage, type OutgoingHttpHeaders, type Server, type ServerResponse } from 'node:http'
+import { createServer, type IncomingMessage, type Server, type ServerResponse } from 'node:http'
 import type { AddressInfo } from 'node:net'
-import { extname, join } from 'node:path'
+import { join } from 'node:path'
 import type { Duplex } from 'node:stream'
 import { parseArgs } from 'node:util'
 import { pageHeaders } from '../worker/page-headers.ts'
-
-const contentTypes: Readonly<Record<string, string>> = {
-  '.html': 'text/html; charset=utf-8',
-  '.js': 'text/javascript; charset=utf-8',
-  '.mjs': 'text/javascript; charset=utf-8',
-  '.css': 'text/css; charset=utf-8',
-  '.json': 'application/json',
-  '.webmanifest': 'application/manifest+json',
-  '.map': 'application/json',
-  '.svg': 'image/svg+xml',
-  '.png': 'image/png',
-  '.jpg': 'image/jpeg',
-  '.webp': 'image/webp',
-  '.gif': 'image/gif',
-  '.ico': 'image/x-icon',
-  '.woff': 'font/woff',
-  '.woff2': 'font/woff2',
-  '.ttf': 'font/ttf',
-  '.wasm': 'application/wasm',
-  '.mp3': 'audio/mpeg',
-  '.ogg': 'audio/ogg',
-  '.txt': 'text/plain; charset=utf-8',
-}
+import { isFirstVisit, type MountedClient, ownFile } from './mounted-client.ts'
+import { type Answer, fileAnswer, jsonAnswer, textAnswer } from './static-files.ts'
 
 export interface StaticServerOptions {
   /** The directory that is served. */
@@ -36,6 +14,8 @@ export interface StaticServerOptions {
   readonly port: number
   /** Paths answered with a JSON value instead of a file, to pages of this machine only. */
   readonly json?: Readonly<Record<string, unknown>>
+  /** A client of others that is served at `/`; our own app is then at `/yurt.html`. */
+  readonly client?: MountedClient
   /** Takes over connections that ask for another protocol, such as WebSockets. */
   readonly upgrade?: (request: IncomingMessage, socket: Duplex, head: Buffer) => void
 }
@@ -45,12 +25,6 @@ export interface StaticServer {
   readonly url: string
   readonly port: number
   close(): Promise<void>
-}
-
-interface Answer {
-  readonly status: number
-  readonly headers: OutgoingHttpHeaders
-  readonly body: string | Uint8Array
 }
 
 /** Serves a built directory on loopback (IPv4, and IPv6 where there is one). Rejects when the port is taken. */
@@ -92,21 +66,24 @@ function close(server: Server): Promise<void> {
 }
 
 async function respond(options: StaticServerOptions, request: IncomingMessage, response: ServerResponse): Promise<void> {
-  const answer = await answerTo(options, request).catch((): Answer => plain(500, 'Internal server error'))
+  const answer = await answerTo(options, request).catch((): Answer => textAnswer(500, 'Internal server error'))
   response.writeHead(answer.status, { 'Content-Length': Buffer.byteLength(answer.body), ...answer.headers })
   response.end(request.method === 'HEAD' ? undefined : answer.body)
 }
 
-async function answerTo({ directory, json = {} }: StaticServerOptions, request: IncomingMessage): Promise<Answer> {
+async function answerTo({ directory, client, json = {} }: StaticServerOptions, request: IncomingMessage): Promise<Answer> {
   const path = pathOf(request.url ?? '/')
-  if (path === undefined) return plain(400, 'Bad request')
+  if (path === undefined) return textAnswer(400, 'Bad request')
   // A homeserver's paths are answered by the service worker: whoever gets here has none.
   if (path.startsWith('/_matrix/')) {
     return jsonAnswer(404, { errcode: 'M_UNRECOGNIZED', error: 'No homeserver answers here: open the page in a browser' })
   }
-  if (request.method !== 'GET' && request.method !== 'HEAD') return { ...plain(405, 'Method not allowed'), headers: { Allow: 'GET, HEAD' } }
-  if (Object.hasOwn(json, path)) return isLoopbackName(request.headers.host) ? jsonAnswer(200, json[path]) : plain(403, 'Forbidden')
-  return fileAnswer(directory, path.endsWith('/') ? `${path}index.html` : path)
+  if (request.method !== 'GET' && request.method !== 'HEAD')
+    return { ...textAnswer(405, 'Method not allowed'), headers: { Allow: 'GET, HEAD' } }
+  if (Object.hasOwn(json, path)) return isLoopbackName(request.headers.host) ? jsonAnswer(200, json[path]) : textAnswer(403, 'Forbidden')
+  const file = path.endsWith('/') ? `${path}index.html` : path
+  const found = client ? clientAnswer(client, request, { directory, path: file }) : ownAnswer(directory, file)
+  return (await found) ?? textAnswer(404, 'Not found')
 }
 
 /** The decoded path of a request target; `undefined` for one that is malformed or would leave the directory. */
@@ -124,24 +101,17 @@ function isLoopbackName(host: string | undefined): boolean {
   return /^(([a-z0-9-]+\.)*localhost|127\.0\.0\.1|\[::1\])(:\d+)?$/i.test(host ?? '')
 }
 
-async function fileAnswer(directory: string, path: string): Promise<Answer> {
-  const file = join(directory, path)
-  const found = await stat(file).catch(() => undefined)
-  if (found === undefined || !found.isFile()) return plain(404, 'Not found')
-  const headers = {
-    'Content-Type': contentTypes[extname(path).toLowerCase()] ?? 'application/octet-stream',
+/** Our own file; `undefined` where there is none. */
+function ownAnswer(directory: string, path: string): Promise<Answer | undefined> {
+  return fileAnswer(join(directory, path), {
     'Cache-Control': /^\/(assets|workers)\//.test(path) ? 'public, max-age=31536000, immutable' : 'no-cache',
     ...pageHeaders(path),
-  }
-  return { status: 200, headers, body: await readFile(file) }
+  })
 }
 
-function plain(status: number, text: string): Answer {
-  return { status, headers: { 'Content-Type': 'text/plain; charset=utf-8' }, body: `${text}\n` }
-}
-
-function jsonAnswer(status: number, value: unknown): Answer {
-  return { status, headers: { 'Content-Type': 'application/json', 'Cache-Control': 'no-store' }, body: JSON.stringify(value) }
+async function clientAnswer(client: MountedClient, request: IncomingMessage, { directory, path }: { directory: string; path: string }) {
+  if (isFirstVisit(path, request)) return ownAnswer(directory, '/client-start.html')
+  return (await client.answer(path, request)) ?? ownAnswer(directory, ownFile(path))
 }
 
 if (import.meta.main) {

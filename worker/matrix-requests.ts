@@ -22,7 +22,10 @@ export function isHomeserverPath(path: string): boolean {
  * Answers a request of a page from the leader's homeserver worker. If that dies, the request is put to the next leader; it
  * never hangs: without a leader the answer is a 503.
  */
-export async function answerFromHomeserver({ request, clientId }: FetchEvent, links: BridgeLinks): Promise<Response> {
+export async function answerFromHomeserver(
+  { request, clientId }: Pick<FetchEvent, 'request' | 'clientId'>,
+  links: BridgeLinks,
+): Promise<Response> {
   const { pathname } = new URL(request.url)
   const media = mediaDestinations.includes(request.destination) && request.method === 'GET' && mediaPaths.test(pathname)
   if (!media && !isPlainFetch(request, pathname)) return refused()

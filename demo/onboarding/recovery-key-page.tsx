@@ -12,12 +12,13 @@ import { useCopy } from '../interface/use-copy.ts'
 
 interface RecoveryKeyPageProps {
   readonly recoveryKey: string
-  readonly userId: string
+  /** What it brings back: the user's name, or the homeserver's. */
+  readonly name: string
   readonly keep: () => void
 }
 
 /** Shows the recovery key once, and lets nobody past who has not written down its end. */
-export function RecoveryKeyPage({ recoveryKey, userId, keep }: RecoveryKeyPageProps) {
+export function RecoveryKeyPage({ recoveryKey, name, keep }: RecoveryKeyPageProps) {
   const groups = recoveryKey.split(' ')
   const lastGroup = groups.at(-1) ?? ''
   const [typed, setTyped] = useState('')
@@ -51,7 +52,7 @@ export function RecoveryKeyPage({ recoveryKey, userId, keep }: RecoveryKeyPagePr
         </Button>
       </div>
       <ErrorNote text={save.failure} />
-      <p className="server-name">{userId}</p>
+      <p className="server-name">{name}</p>
       <Form.Root onSubmit={submit}>
         <Form.Field name="last-group" serverInvalid={typed.length >= lastGroup.length && !isKept}>
           <Form.Label>Last group of the key</Form.Label>

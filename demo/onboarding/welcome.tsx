@@ -1,8 +1,8 @@
 import { Button, Form, Text } from '@vector-im/compound-web'
 import { MatrixError } from 'matrix-js-sdk'
-import { type FormEvent, useEffect, useState } from 'react'
-import { type ConfiguredRelay, configuredRelay } from '../homeserver/configured-relay.ts'
-import { addRelays, ControlError, createIdentity, type HostStatus } from '../homeserver/control.ts'
+import { type FormEvent, useState } from 'react'
+import type { HostStatus } from '../homeserver/control.ts'
+import { useConfiguredRelay } from '../homeserver/use-configured-relay.ts'
 import { Card } from '../interface/card.tsx'
 import { ErrorNote } from '../interface/error-note.tsx'
 import { useAction } from '../interface/use-action.ts'
@@ -12,6 +12,7 @@ import { localpartOf, register, signIn } from '../session/account.ts'
 import { pendingName } from '../session/pending-name.ts'
 import { secretsOf } from '../session/recovery-secrets.ts'
 import { type StoredSession, unsavedRecoveryKey } from '../session/stored-session.ts'
+import { makeIdentity } from './make-identity.ts'
 import { NameChoice, type Reach } from './name-choice.tsx'
 import { RestoreForm } from './restore-form.tsx'
 
@@ -74,27 +75,6 @@ export function Welcome({ status, refresh, signedIn }: WelcomeProps) {
       )}
     </Card>
   )
-}
-
-function useConfiguredRelay(): ConfiguredRelay | undefined {
-  const [relay, setRelay] = useState<ConfiguredRelay>()
-  useEffect(() => {
-    void configuredRelay().then(setRelay)
-  }, [])
-  return relay
-}
-
-async function makeIdentity(relay: ConfiguredRelay | undefined, relayDomain: string | undefined): Promise<void> {
-  const invited = joinLinkOf(location.hash)?.relay
-  const own = relay && { address: relay.address, ...(relay.token === undefined ? {} : { token: relay.token }) }
-  await addRelays(own ? [own] : invited === undefined ? [] : [{ address: invited }])
-  try {
-    const { recoveryKey } = await createIdentity(relayDomain === undefined ? {} : { relayDomain })
-    unsavedRecoveryKey.set(recoveryKey)
-  } catch (error) {
-    if (error instanceof ControlError && error.status === 403) throw new Error('A homeserver was made here meanwhile: reload the page')
-    throw error
-  }
 }
 
 /** The account of the homeserver's owner; it may be there already when a setup is taken up again. */

@@ -29,7 +29,7 @@ export function SignedIn({ session, signedOut }: { session: StoredSession; signe
     if (client) await endMatrixSession(client, session)
     end()
   }, [client, session, end])
-  if (recoveryKey !== undefined) return <RecoveryKeyPage recoveryKey={recoveryKey} userId={session.userId} keep={keep} />
+  if (recoveryKey !== undefined) return <RecoveryKeyPage recoveryKey={recoveryKey} name={session.userId} keep={keep} />
   if (failure !== undefined) return <Waiting title="The chat cannot start" text={failure} isStuck />
   if (!client) return <Waiting title="Opening your rooms…" />
   return (

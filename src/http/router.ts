@@ -40,6 +40,9 @@ export interface Api {
   readonly handle: Handler
 }
 
+/** What `v3` was called before Matrix 1.1: clients that still ask for it, such as Hydrogen, are answered. */
+const formerVersion = /^\/_matrix\/(client|media)\/r0\//
+
 const corsHeaders = {
   'access-control-allow-origin': '*',
   'access-control-allow-methods': 'GET, POST, PUT, DELETE, OPTIONS, PATCH',
@@ -64,8 +67,9 @@ export function createHandler(endpoints: readonly Endpoint[], edge: Edge): Handl
 
   const dispatch = async (request: Request, origin: RequestOrigin): Promise<Response> => {
     const url = new URL(request.url)
-    const [matched] = router.match(request.method === 'HEAD' ? 'GET' : request.method, url.pathname)[0]
-    if (!matched) throw unrecognized(anyMethod.match('ANY', url.pathname)[0].length > 0 ? 405 : 404)
+    const path = url.pathname.replace(formerVersion, '/_matrix/$1/v3/')
+    const [matched] = router.match(request.method === 'HEAD' ? 'GET' : request.method, path)[0]
+    if (!matched) throw unrecognized(anyMethod.match('ANY', path)[0].length > 0 ? 405 : 404)
     const [endpoint, rawParams] = matched
     const params = decodeParams(rawParams)
     const caller = endpoint.access === 'server' ? {} : await authenticate(endpoint, request, origin)

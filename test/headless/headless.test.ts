@@ -1,10 +1,10 @@
 import { createHmac } from 'node:crypto'
 import { mkdtemp, rm, writeFile } from 'node:fs/promises'
-import { createServer } from 'node:net'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { afterAll, beforeAll, describe, expect, test } from 'vitest'
 import { keptCertificate } from '../../headless/certificates.ts'
+import { freePorts } from './free-ports.ts'
 import { MatrixUser, request } from './matrix-user.ts'
 import { HeadlessProgram } from './program.ts'
 
@@ -108,19 +108,3 @@ describe('three homeservers in headless Chromium', () => {
     expect(await (await MatrixUser.login(program.url('hs1'), 'dora')).texts(roomId)).toContain('and on')
   })
 })
-
-async function freePorts(count: number): Promise<number[]> {
-  const servers = await Promise.all(
-    Array.from({ length: count }, async () => {
-      const server = createServer()
-      await new Promise<void>((resolve) => server.listen(0, '127.0.0.1', resolve))
-      return server
-    }),
-  )
-  const ports = servers.map((server) => {
-    const address = server.address()
-    return typeof address === 'object' && address ? address.port : 0
-  })
-  await Promise.all(servers.map((server) => new Promise((resolve) => server.close(resolve))))
-  return ports
-}

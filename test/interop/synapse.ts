@@ -1,58 +1,29 @@
 import { execFile, spawn } from 'node:child_process'
 import { createHmac } from 'node:crypto'
 import { existsSync } from 'node:fs'
-import { mkdir, readFile, rm, writeFile } from 'node:fs/promises'
-import { dirname, join } from 'node:path'
+import { mkdir, readFile, writeFile } from 'node:fs/promises'
+import { join } from 'node:path'
 import { promisify } from 'node:util'
 import { type Client, httpClient } from './matrix-client.ts'
+import { installVenv, type PythonVenv, pythonOf } from './python-venv.ts'
 
 const run = promisify(execFile)
 const version = '1.163.2'
 const sharedSecret = 'interop'
 const startTimeoutMs = 90_000
-const installTimeoutMs = 9 * 60_000
 
 /** Where Synapse is installed: kept between runs. */
-const venv = process.env.SYNAPSE_VENV ?? join(import.meta.dirname, '../../.cache/synapse-venv')
+const venv: PythonVenv = {
+  path: process.env.SYNAPSE_VENV ?? join(import.meta.dirname, '../../.cache/synapse-venv'),
+  requirement: `matrix-synapse==${version}`,
+  check: 'import synapse',
+}
 /** Its interpreter. */
-export const python = join(venv, 'bin/python')
-const lock = `${venv}.lock`
+export const python = pythonOf(venv)
 
 /** Installs Synapse from PyPI, unmodified, unless it is there. Answers why not, where there is no Python to do it with. */
-export async function installSynapse(): Promise<string | undefined> {
-  const end = Date.now() + installTimeoutMs
-  while (Date.now() < end) {
-    if (existsSync(python) && (await isInstalled())) return undefined
-    // Test files run at the same time: one of them installs, the others wait.
-    if (await takeLock()) return install().finally(() => rm(lock, { recursive: true, force: true }))
-    await new Promise((resolve) => setTimeout(resolve, 1_000))
-  }
-  throw new Error(`Synapse was not installed in time; if nobody is at it, remove ${lock}`)
-}
-
-async function takeLock(): Promise<boolean> {
-  await mkdir(dirname(lock), { recursive: true })
-  return mkdir(lock).then(
-    () => true,
-    () => false,
-  )
-}
-
-async function install(): Promise<string | undefined> {
-  try {
-    await run('python3', ['-m', 'venv', venv])
-  } catch {
-    return 'no Python 3 with venv on this machine'
-  }
-  await run(python, ['-m', 'pip', 'install', '--quiet', '--disable-pip-version-check', `matrix-synapse==${version}`])
-  return undefined
-}
-
-async function isInstalled(): Promise<boolean> {
-  return run(python, ['-c', 'import synapse']).then(
-    () => true,
-    () => false,
-  )
+export function installSynapse(): Promise<string | undefined> {
+  return installVenv(venv)
 }
 
 export interface SynapseOptions {

@@ -485,4 +485,11 @@ describe('the router', () => {
     })
     expect(await asked(handler, 'GET', '/_matrix/client/v3/sync')).toMatchObject({ status: 404 })
   })
+
+  test('answers clients that call v3 by the name it had before Matrix 1.1', async () => {
+    const handler = (await homeserver()).server.running?.handleClient
+    expect(await asked(handler, 'GET', '/_matrix/client/r0/login')).toMatchObject({ status: 200 })
+    expect(await asked(handler, 'GET', '/_matrix/client/r0/sync')).toMatchObject({ status: 401, body: { errcode: 'M_MISSING_TOKEN' } })
+    expect(await asked(handler, 'GET', '/_matrix/client/r1/login')).toMatchObject({ status: 404, body: { errcode: 'M_UNRECOGNIZED' } })
+  })
 })

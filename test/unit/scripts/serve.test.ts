@@ -1,9 +1,9 @@
 import { mkdir, mkdtemp, rm, writeFile } from 'node:fs/promises'
-import { request } from 'node:http'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { afterAll, beforeAll, describe, expect, it } from 'vitest'
 import { type StaticServer, startStaticServer } from '../../../scripts/serve.ts'
+import { get as ask } from './http-get.ts'
 
 let directory: string
 let server: StaticServer
@@ -24,25 +24,7 @@ afterAll(async () => {
   await rm(directory, { recursive: true })
 })
 
-interface Reply {
-  readonly status: number
-  readonly headers: NodeJS.Dict<string | string[]>
-  readonly body: string
-}
-
-/** `fetch` would tidy the path and refuse to set the host. */
-function get(path: string, { method = 'GET', host = 'localhost' } = {}): Promise<Reply> {
-  return new Promise((resolve, reject) => {
-    const outgoing = request({ host: '127.0.0.1', port: server.port, path, method, headers: { host } }, (response) => {
-      let body = ''
-      response.setEncoding('utf8').on('data', (chunk: string) => {
-        body += chunk
-      })
-      response.on('end', () => resolve({ status: response.statusCode ?? 0, headers: response.headers, body }))
-    })
-    outgoing.on('error', reject).end()
-  })
-}
+const get = (path: string, options: Parameters<typeof ask>[2] = {}) => ask(server, path, options)
 
 describe('the static server', () => {
   it('serves the page for / whatever the host name', async () => {
