@@ -40,6 +40,8 @@ export interface InProcessHomeserver {
   readonly watched: { readonly client: Handler; readonly federation: Handler }
   readonly storage: MemoryStorage
   readonly exchanges: Exchange[]
+  /** What it logged as errors: requests that failed for no reason of the client's. */
+  readonly errors: string[]
   readonly fetch: typeof fetch
 }
 
@@ -53,6 +55,7 @@ export class InProcessNetwork {
 
   async start(name: string): Promise<InProcessHomeserver> {
     const storage = new MemoryStorage()
+    const errors: string[] = []
     const homeserver = await createHomeserver({
       storage,
       blobs: new MemoryBlobStore(),
@@ -61,14 +64,14 @@ export class InProcessNetwork {
       signer: nodeSigner(name),
       verifier: nodeVerifier(),
       transport: this.#transport(name),
-      logger: { log: () => undefined },
+      logger: { log: (level, message, fields) => void (level === 'error' && errors.push(`${message} ${JSON.stringify(fields)}`)) },
       passwordHasher: { hash: async (password) => sha256(password), verify: async (password, phc) => sha256(password) === phc },
       settings: { incarnation: 1, openRegistration: true, rateLimits: false, maxUploadBytes: 1 << 20 },
     })
     const exchanges: Exchange[] = []
     const { client, federation } = this.contracts
     const watched = { client: client.watch(homeserver.handleClient), federation: federation.watch(homeserver.handleFederation) }
-    const started = { name, homeserver, watched, storage, exchanges, fetch: fetchOf(watched.client, exchanges) }
+    const started = { name, homeserver, watched, storage, exchanges, errors, fetch: fetchOf(watched.client, exchanges) }
     this.#servers.set(name, started)
     return started
   }

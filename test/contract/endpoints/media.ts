@@ -1,4 +1,5 @@
 import type { Rows } from './row.ts'
+import type { Sample } from './sample.ts'
 import type { World } from './world.ts'
 
 const picture = Uint8Array.from(
@@ -23,8 +24,10 @@ async function uploaded(world: World) {
   return idOf(body.content_uri)
 }
 
-async function reserved(world: World) {
-  return idOf((await world.must(world.alice, 'POST', '/_matrix/media/v1/create')).content_uri)
+/** A media id that waits for its content; each user may have a few of them. */
+async function reserved(world: World): Promise<Sample> {
+  const user = await world.register()
+  return { as: user, params: idOf((await world.must(user, 'POST', '/_matrix/media/v1/create')).content_uri) }
 }
 
 const unknown = { params: { serverName: 'home.example', mediaId: 'none' } }
@@ -36,9 +39,9 @@ export const media: Rows = {
     others: 'own',
     errors: { '413 M_TOO_LARGE': () => ({ body: new Uint8Array((1 << 20) + 1), headers: png }) },
   },
-  'POST /_matrix/media/v1/create': { request: () => ({}), others: 'own' },
+  'POST /_matrix/media/v1/create': { request: async (world) => ({ as: await world.register() }), others: 'own' },
   'PUT /_matrix/media/v3/upload/:serverName/:mediaId': {
-    request: async (world) => ({ params: await reserved(world), body: picture, headers: png }),
+    request: async (world) => ({ ...(await reserved(world)), body: picture, headers: png }),
     others: 'refused',
     errors: {
       '409 M_CANNOT_OVERWRITE_MEDIA': async (world) => ({ params: await uploaded(world), body: picture, headers: png }),
@@ -52,7 +55,7 @@ export const media: Rows = {
     others: 'anyone',
     errors: {
       '404 M_NOT_FOUND': () => unknown,
-      '504 M_NOT_YET_UPLOADED': async (world) => ({ params: await reserved(world), query: { timeout_ms: '1' } }),
+      '504 M_NOT_YET_UPLOADED': async (world) => ({ ...(await reserved(world)), query: { timeout_ms: '1' } }),
     },
   },
   'GET /_matrix/client/v1/media/download/:serverName/:mediaId/:fileName': {

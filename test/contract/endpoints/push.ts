@@ -63,9 +63,9 @@ export const push: Rows = {
     others: 'own',
   },
   [`POST ${path}/pushers/set`]: {
-    // Without `append` the same key of other users goes: it is that of one device.
-    request: () => ({ body: { ...pusher, append: true } }),
-    others: 'own',
+    request: () => ({ body: pusher }),
+    // Whose key it is, the device knows: without `append` it is taken from other users.
+    others: 'anyone',
     errors: {
       '400 M_INVALID_PARAM': () => ({ body: { ...pusher, data: { url: 'http://push.example' } } }),
       '400 M_MISSING_PARAM': () => ({ body: { kind: 'http', pushkey: 'key' } }),
