@@ -2,7 +2,9 @@ import { readFile } from 'node:fs/promises'
 import { join } from 'node:path'
 import { type WebSocket, WebSocketServer } from 'ws'
 import type { Outbound } from '../relay/outbound.ts'
+import type { Web } from '../relay/web.ts'
 import { startStaticServer } from '../scripts/serve.ts'
+import { relayName } from '../src/http/relay-protocol.ts'
 import { openBrowser } from './browser.ts'
 import { keptCertificate, type TlsFiles } from './certificates.ts'
 import type { HeadlessConfig, HomeserverConfig } from './config.ts'
@@ -21,14 +23,20 @@ export interface RunningHomeserver {
   close(): Promise<void>
 }
 
+/** The ways out. */
+export interface World {
+  readonly outbound: Outbound
+  readonly web: Web
+}
+
 /** Starts one homeserver; resolves once it answers. Rejects when its browser ends before. */
-export async function startHomeserver(config: HeadlessConfig, own: HomeserverConfig, outbound: Outbound): Promise<RunningHomeserver> {
+export async function startHomeserver(config: HeadlessConfig, own: HomeserverConfig, world: World): Promise<RunningHomeserver> {
   const dataDir = own.dataDir ?? 'data'
   const sockets = new WebSocketServer({ noServer: true, maxPayload: 512 << 20 })
   let link: MessageLink | undefined
   const ready = new Promise<string>((resolve) => {
     sockets.on('connection', (socket) => {
-      link = linkOver(socket, outbound)
+      link = linkOver(socket, world)
       link.onReady = resolve
     })
   })
@@ -61,11 +69,11 @@ export async function startHomeserver(config: HeadlessConfig, own: HomeserverCon
   }
 }
 
-function linkOver(socket: WebSocket, outbound: Outbound): MessageLink {
+function linkOver(socket: WebSocket, { outbound, web }: World): MessageLink {
   const link = new MessageLink(
     (bytes) => socket.send(bytes),
     async ({ to, request }, signal) => {
-      const response = await outbound.send(to, request, signal)
+      const response = await (to === relayName ? web.answer(request, signal) : outbound.send(to, request, signal))
       return { ...response, body: new Uint8Array(await new Response(response.body).arrayBuffer()) }
     },
   )

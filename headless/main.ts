@@ -1,6 +1,7 @@
 import { readFile } from 'node:fs/promises'
 import { parseArgs } from 'node:util'
 import { createOutbound } from '../relay/outbound.ts'
+import { createWeb } from '../relay/web.ts'
 import { buildIfStale } from '../scripts/build.ts'
 import { provideChromium } from '../scripts/chromium.ts'
 import { ConfigError, readConfig } from './config.ts'
@@ -24,7 +25,8 @@ async function main(): Promise<number> {
   const trustedCa = await Promise.all(config.trustedCaFiles.map((file) => readFile(file, 'utf8')))
   const { resolve, allowPrivateAddresses } = config
   const outbound = createOutbound({ resolve, trustedCa, allowPrivateAddresses })
-  const homeservers = await Promise.all(config.homeservers.map((own) => startHomeserver(config, own, outbound)))
+  const web = createWeb({ trustedCa, allowPrivateAddresses })
+  const homeservers = await Promise.all(config.homeservers.map((own) => startHomeserver(config, own, { outbound, web })))
   const described = homeservers.map(({ serverName, clientUrl, federationUrl }) => ({ serverName, clientUrl, federationUrl }))
   console.log(JSON.stringify({ event: 'ready', homeservers: described }))
   const died = Promise.race(homeservers.map(({ ended }) => ended)).then(() => 'died' as const)
@@ -32,6 +34,7 @@ async function main(): Promise<number> {
   if (why === 'died') console.error('A Chromium ended by itself')
   await Promise.all(homeservers.map((homeserver) => homeserver.close()))
   outbound.close()
+  web.close()
   return why === 'died' ? 1 : 0
 }
 

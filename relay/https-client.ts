@@ -1,5 +1,5 @@
 import type { LookupAddress, LookupOptions } from 'node:dns'
-import type { IncomingMessage } from 'node:http'
+import { Agent as HttpAgent, request as httpRequest, type IncomingMessage } from 'node:http'
 import { Agent, type RequestOptions, request } from 'node:https'
 import { isIP } from 'node:net'
 import { rootCertificates } from 'node:tls'
@@ -27,6 +27,8 @@ export interface HttpsRequest {
   readonly headers: Readonly<Record<string, string>>
   readonly body?: Uint8Array
   readonly signal: AbortSignal
+  /** Without TLS: for pages of the web alone. */
+  readonly isPlain?: boolean
 }
 
 export interface HttpsClient {
@@ -38,14 +40,13 @@ export interface HttpsClient {
 const idleSocketMs = 30_000
 const socketsOfHost = 32
 
-/** HTTPS with the address checked that is really connected to, and connections kept open for the next request. */
+/** HTTPS, and HTTP where that is asked for, with the address checked that is really connected to, and connections kept open for the next request. */
 export function createHttpsClient({ resolve = {}, trustedCa = [], allowPrivateAddresses = false }: HttpsClientOptions): HttpsClient {
   const overrides = new Map(Object.entries(resolve))
+  const pooling = { keepAlive: true, timeout: idleSocketMs, maxSockets: socketsOfHost, maxFreeSockets: 2 }
+  const plainAgent = new HttpAgent(pooling)
   const agent = new Agent({
-    keepAlive: true,
-    timeout: idleSocketMs,
-    maxSockets: socketsOfHost,
-    maxFreeSockets: 2,
+    ...pooling,
     ...(trustedCa.length === 0 ? {} : { ca: [...rootCertificates, ...trustedCa] }),
   })
 
@@ -59,11 +60,11 @@ export function createHttpsClient({ resolve = {}, trustedCa = [], allowPrivateAd
   }
 
   return {
-    send: async ({ host, port, certificateName, method, path, headers, body, signal }) => {
+    send: async ({ host, port, certificateName, method, path, headers, body, signal, isPlain = false }) => {
       const { addresses, port: connectPort } = await locate(host, port)
       signal.throwIfAborted()
       const options: RequestOptions = {
-        agent,
+        agent: isPlain ? plainAgent : agent,
         method,
         path,
         signal,
@@ -75,12 +76,15 @@ export function createHttpsClient({ resolve = {}, trustedCa = [], allowPrivateAd
         headers: { ...headers, 'content-length': String(body?.byteLength ?? 0) },
       }
       return new Promise((resolveResponse, reject) => {
-        const sent = request(options, resolveResponse)
+        const sent = (isPlain ? httpRequest : request)(options, resolveResponse)
         sent.on('error', reject)
         sent.end(body)
       })
     },
-    close: () => agent.destroy(),
+    close: () => {
+      agent.destroy()
+      plainAgent.destroy()
+    },
   }
 }
 

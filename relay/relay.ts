@@ -18,6 +18,7 @@ import { createSignatureCheck } from './request-signature.ts'
 import { serveHomeservers } from './streams.ts'
 import { createTabs, type Tabs } from './tabs.ts'
 import { createRateLimit } from './token-bucket.ts'
+import { createWeb } from './web.ts'
 
 /** A relay that runs. */
 export interface RunningRelay {
@@ -53,10 +54,12 @@ export async function startRelay(config: RelayConfig, logger: Logger): Promise<R
   const homeservers = createHomeservers(database, Date.now)
   const tabs = createTabs()
   const timeoutMs = limits.requestSeconds * 1000
+  const reach = { trustedCa, allowPrivateAddresses: config.allowPrivateAddresses }
+  // Pages and push gateways are asked for by users: what is written down for servers does not lead there.
+  const web = createWeb(reach)
   const outbound = createOutbound({
+    ...reach,
     resolve: config.resolve,
-    trustedCa,
-    allowPrivateAddresses: config.allowPrivateAddresses,
     maxResponseBytes: limits.responseMegabytes << 20,
     timeoutMs,
   })
@@ -71,6 +74,7 @@ export async function startRelay(config: RelayConfig, logger: Logger): Promise<R
     mailbox,
     inbound,
     outbound,
+    web,
     rights: createOutboundRights({ outbound, domain, names }),
     perPeer: createRateLimit(limits.outboundPerPeerPerMinute, Date.now),
     inTotal: createRateLimit(limits.outboundPerMinute, Date.now),
@@ -91,6 +95,7 @@ export async function startRelay(config: RelayConfig, logger: Logger): Promise<R
     await listener.close()
     await node.stop()
     outbound.close()
+    web.close()
     await mailbox.close()
     database.close()
   }

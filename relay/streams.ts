@@ -2,7 +2,7 @@ import type { Connection, Libp2p } from '@libp2p/interface'
 import type { Logger } from 'pino'
 import type { ByteBudget } from '../src/http/byte-budget.ts'
 import { FrameChannel } from '../src/http/frame-channel.ts'
-import { decodeJson, helloSchema, mailIdsSchema, protocols, type Welcome } from '../src/http/relay-protocol.ts'
+import { decodeJson, helloSchema, mailIdsSchema, protocols, relayName, type Welcome } from '../src/http/relay-protocol.ts'
 import { type ExchangeServer, serveExchanges, Unreachable } from '../src/http/wire-exchange.ts'
 import { wireError, wireJson } from '../src/http/wire-response.ts'
 import type { WireRequest, WireResponse } from '../src/ports/federation-transport.ts'
@@ -18,6 +18,7 @@ import type { Outbound } from './outbound.ts'
 import type { OutboundRights } from './outbound-rights.ts'
 import type { Tabs } from './tabs.ts'
 import type { RateLimit } from './token-bucket.ts'
+import type { Web } from './web.ts'
 
 export interface StreamOptions {
   readonly admission: Admission
@@ -26,6 +27,7 @@ export interface StreamOptions {
   readonly mailbox: Mailbox
   readonly inbound: Inbound
   readonly outbound: Outbound
+  readonly web: Web
   readonly rights: OutboundRights
   readonly perPeer: RateLimit
   readonly inTotal: RateLimit
@@ -119,8 +121,9 @@ interface Sending {
 }
 
 async function sendOn(label: Label, { to, request, signal }: Sending, options: StreamOptions): Promise<WireResponse> {
-  const { rights, inbound, outbound, perPeer, inTotal } = options
+  const { rights, inbound, outbound, web, perPeer, inTotal } = options
   if (!perPeer.take(label) || !inTotal.take('')) return wireError(limitExceeded(5000))
+  if (to === relayName) return web.answer(request, signal)
   const refusal = await rights.refusal(label, to, request)
   if (refusal !== undefined) return wireError(refusal)
   const owner = inbound.owner(to)

@@ -2,6 +2,7 @@ import { composeClientApi } from './composition/client-api.ts'
 import { composeFederation } from './composition/federation.ts'
 import { composeFederationApi } from './composition/federation-api.ts'
 import { composeKeys } from './composition/keys.ts'
+import { composePush } from './composition/push.ts'
 import { composeRemotes } from './composition/remotes.ts'
 import { composeRooms } from './composition/rooms.ts'
 import { composeUsers } from './composition/users.ts'
@@ -54,10 +55,12 @@ export async function createHomeserver(ports: HomeserverPorts): Promise<Homeserv
     incarnation: ports.settings.incarnation,
   })
   const parts = { ...ports, stream, remotes, rooms, federation, keys, users, media }
+  const push = composePush(parts)
   const client = composeClientApi(parts)
   const server = composeFederationApi(parts)
   await federation.sender.start()
   await rooms.receiver.resume()
+  await push.start()
   return {
     handleClient: client.handle,
     handleFederation: server.handle,
@@ -70,6 +73,7 @@ export async function createHomeserver(ports: HomeserverPorts): Promise<Homeserv
     },
     stop: async () => {
       await federation.sender.stop()
+      await push.stop()
       await rooms.receiver.idle()
       await neighbourhood.idle()
       await rooms.guestAccess.idle()

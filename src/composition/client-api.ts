@@ -34,6 +34,7 @@ import { syncEndpoints } from '../api/client/sync.ts'
 import { usersEndpoints } from '../api/client/users.ts'
 import { createRateLimit } from '../http/rate-limit.ts'
 import { type Api, createApi } from '../http/router.ts'
+import { UrlPreviews } from '../media/url-previews.ts'
 import { RoomCreator } from '../rooms/create.ts'
 import { Directory } from '../rooms/directory.ts'
 import { FindableMembers } from '../rooms/findable-members.ts'
@@ -91,7 +92,7 @@ export function composeClientApi(parts: Parts): Api {
     }),
     ...keyBackupEndpoints(shared),
     ...loginEndpoints(shared),
-    ...mediaEndpoints({ media, serverName }),
+    ...mediaEndpoints({ media, serverName, previews: new UrlPreviews({ ...parts, web: remotes.web, serverName }) }),
     ...notificationEndpoints({ notifications: new Notifications({ views, sources: users }) }),
     ...oauthEndpoints({
       ...shared,

@@ -2,6 +2,7 @@ import { FederationClient } from '../federation/client.ts'
 import { createEventVerifier } from '../federation/event-verifier.ts'
 import { KeyRing } from '../federation/key-ring.ts'
 import { OwnKeys } from '../federation/own-keys.ts'
+import { RelayWeb } from '../federation/relay-web.ts'
 import { RemoteDirectory } from '../federation/remote-directory.ts'
 import { RemoteMedia } from '../federation/remote-media.ts'
 import { RemoteRooms } from '../federation/remote-rooms.ts'
@@ -27,6 +28,7 @@ export function composeRemotes(ports: HomeserverPorts) {
     users: new RemoteUsers(client),
     directory: new RemoteDirectory(client),
     media: new RemoteMedia(client),
+    web: new RelayWeb(ports),
   }
 }
 

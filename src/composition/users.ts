@@ -36,7 +36,8 @@ export async function composeUsers(
   const { storage, clock, random, remotes, federation, keys } = ports
   const { serverName } = ports.signer
   const tokens = new Tokens({ storage, clock, random })
-  const withDevices = { ...ports, tokens, deviceChanges: keys.deviceChanges }
+  const pushers = new Pushers(ports)
+  const withDevices = { ...ports, tokens, pushers, deviceChanges: keys.deviceChanges }
   const accounts = new Accounts({
     storage,
     hasher: ports.passwordHasher,
@@ -57,7 +58,7 @@ export async function composeUsers(
     presence: await Presence.open(shared),
     profiles: new Profiles({ storage, serverName, remote: remotes.users }),
     pushRules: new PushRules({ accountData }),
-    pushers: new Pushers({ storage }),
+    pushers,
     readMarkers: new ReadMarkers({ ...ports, accountData }),
     receipts: new Receipts(shared),
     registrationTokens: new RegistrationTokens({ storage, clock, random }),

@@ -59,6 +59,20 @@ export class MediaStore {
     return mediaId
   }
 
+  /** Keeps what is ours, and no user's. */
+  async keepPreview(content: MediaContent): Promise<string> {
+    const mediaId = this.#newId()
+    await this.#keep(this.#deps.serverName, mediaId, content)
+    return mediaId
+  }
+
+  /** Removes media of this server; what is not there is passed over. */
+  async delete(mediaId: string): Promise<void> {
+    const { storage, blobs, serverName } = this.#deps
+    await storage.commit([remove(media, [serverName, mediaId])], 'strict')
+    await blobs.remove(`${serverName}/${mediaId}`)
+  }
+
   /** Gives out an id whose content comes later. Throws `M_LIMIT_EXCEEDED` where too many are still empty. */
   async reserve(userId: UserId): Promise<{ mediaId: string; expiresTs: number }> {
     const { storage, clock } = this.#deps

@@ -1,8 +1,9 @@
 import { last, put, remove, removeRange, type Storage, type Write } from '../ports/storage.ts'
 import type { UserId } from '../spec/event.ts'
-import { accountData, accountDataLog, accounts, devices, filters, profiles, pushers, type StoredDevice } from '../storage/tables/users.ts'
+import { accountData, accountDataLog, accounts, devices, filters, profiles, type StoredDevice } from '../storage/tables/users.ts'
 import type { Stream } from '../streams/stream.ts'
 import type { DeviceChanges } from './device-changes.ts'
+import type { Pushers } from './pushers.ts'
 import type { Tokens } from './tokens.ts'
 
 /** The devices of local users (Client-Server API, "Device Management"). */
@@ -11,12 +12,14 @@ export class Devices {
   readonly #stream: Stream
   readonly #tokens: Tokens
   readonly #deviceChanges: DeviceChanges
+  readonly #pushers: Pushers
 
-  constructor(deps: { storage: Storage; stream: Stream; tokens: Tokens; deviceChanges: DeviceChanges }) {
+  constructor(deps: { storage: Storage; stream: Stream; tokens: Tokens; deviceChanges: DeviceChanges; pushers: Pushers }) {
     this.#storage = deps.storage
     this.#stream = deps.stream
     this.#tokens = deps.tokens
     this.#deviceChanges = deps.deviceChanges
+    this.#pushers = deps.pushers
   }
 
   async list(userId: UserId): Promise<{ deviceId: string; device: StoredDevice }[]> {
@@ -36,7 +39,7 @@ export class Devices {
     return true
   }
 
-  /** Removes devices with their tokens, keys and waiting messages; ids of no device are passed over. */
+  /** Removes devices with their tokens, keys, pushers and waiting messages; ids of no device are passed over. */
   async remove(userId: UserId, deviceIds: readonly string[], alongside: readonly Write[] = []): Promise<void> {
     await this.#remove(userId, deviceIds, alongside)
   }
@@ -59,7 +62,6 @@ export class Devices {
     const all = (await this.list(userId)).map(({ deviceId }) => deviceId)
     await this.#remove(userId, all, [
       put(accounts, userId, { ...kept, deactivated: true }),
-      removeRange(pushers, { from: [userId, '', ''], to: [userId, last, last] }),
       ...(erase ? erasure(userId) : []),
       ...alongside,
     ])
@@ -68,14 +70,17 @@ export class Devices {
   async #remove(userId: UserId, deviceIds: readonly string[], alongside: readonly Write[]): Promise<void> {
     const existing = (await this.list(userId)).filter(({ deviceId }) => deviceIds.includes(deviceId))
     const revocations = await Promise.all(existing.map(({ deviceId }) => this.#tokens.revocation(userId, deviceId)))
+    const pushers = await this.#pushers.removalOf(userId, deviceIds)
     const writes = [
       ...alongside,
+      ...pushers.writes,
       ...revocations.flatMap((revocation) => revocation.writes),
       ...existing.map(({ deviceId }) => remove(devices, [userId, deviceId])),
     ]
     const changes = existing.map(({ deviceId }) => ({ deviceId, deleted: true }))
     await this.#commit(userId, changes, writes)
     this.#tokens.forget(revocations.flatMap(({ hashes }) => hashes))
+    pushers.removed()
   }
 
   async #commit(userId: UserId, changes: Parameters<DeviceChanges['prepare']>[1], writes: readonly Write[]): Promise<void> {

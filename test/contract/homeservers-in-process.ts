@@ -1,5 +1,6 @@
 import { createHash, randomBytes } from 'node:crypto'
 import { createHomeserver, type Homeserver } from '../../src/homeserver.ts'
+import { relayName } from '../../src/http/relay-protocol.ts'
 import type { Handler } from '../../src/http/router.ts'
 import { MemoryBlobStore } from '../../src/media/memory-blob-store.ts'
 import type { Clock } from '../../src/ports/clock.ts'
@@ -50,8 +51,14 @@ export class InProcessNetwork {
   readonly #servers = new Map<string, InProcessHomeserver>()
   /** What all that was said so far broke of the specification. */
   readonly contracts = { client: new Contract('client-server'), federation: new Contract('server-server') }
+  readonly #relay: FederationTransport['request']
   /** Every EDU that any server sent. */
   readonly edus: { readonly from: string; readonly to: string; readonly edu: Edu }[] = []
+
+  /** `relay` answers what homeservers ask of their relay; without it there is none. */
+  constructor(relay: FederationTransport['request'] = () => Promise.reject(new Error('there is no relay'))) {
+    this.#relay = relay
+  }
 
   async start(name: string): Promise<InProcessHomeserver> {
     const storage = new MemoryStorage()
@@ -87,12 +94,14 @@ export class InProcessNetwork {
 
   #transport(from: string): FederationTransport {
     return {
-      request: async (to, { method, uri, headers, body }) => {
+      request: async (to, request, signal) => {
+        if (to === relayName) return this.#relay(to, request, signal)
+        const { method, uri, headers, body } = request
         const target = this.#servers.get(to)
         if (!target) throw new Error(`${to} cannot be reached`)
         if (body && uri.includes('/v1/send/')) for (const edu of edusOf(body)) this.edus.push({ from, to, edu })
-        const request = new Request(`http://${to}${uri}`, { method, headers, ...(body ? { body } : {}) })
-        const response = await target.watched.federation(request, { trusted: false, address: from, uri })
+        const asked = new Request(`http://${to}${uri}`, { method, headers, ...(body ? { body } : {}) })
+        const response = await target.watched.federation(asked, { trusted: false, address: from, uri })
         const answer = new Uint8Array(await response.arrayBuffer())
         return { status: response.status, headers: Object.fromEntries(response.headers), body: answer }
       },

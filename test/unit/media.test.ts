@@ -3,7 +3,10 @@ import { mediaEndpoints } from '../../src/api/client/media.ts'
 import { createHandler, type Handler } from '../../src/http/router.ts'
 import { MediaStore } from '../../src/media/media-store.ts'
 import { MemoryBlobStore } from '../../src/media/memory-blob-store.ts'
+import { UrlPreviews } from '../../src/media/url-previews.ts'
 import type { BlobStore } from '../../src/ports/blob-store.ts'
+import type { Clock } from '../../src/ports/clock.ts'
+import type { Web } from '../../src/ports/web.ts'
 import { notFound } from '../../src/spec/errors.ts'
 import { MemoryStorage } from '../../src/storage/memory.ts'
 import { SeededRandom } from '../simulation/seeded-random.ts'
@@ -11,15 +14,30 @@ import { SeededRandom } from '../simulation/seeded-random.ts'
 let handler: Handler
 let fetched: string[]
 
+const web: Web = {
+  notify: () => Promise.reject(new Error('not here')),
+  preview: async (url, language) => {
+    fetched.push(`${url} ${language}`)
+    if (url.endsWith('/nowhere')) throw notFound()
+    return { 'og:title': 'A page', 'og:image': `${url}picture.png` }
+  },
+  image: async (url) => {
+    fetched.push(url)
+    return { contentType: 'image/png', bytes: new TextEncoder().encode('picture') }
+  },
+}
+
 beforeEach(() => {
   fetched = []
+  const storage = new MemoryStorage()
+  const clock: Clock = {
+    now: () => 1_000,
+    sleep: (_ms, signal) => new Promise((resolve) => (signal ? signal.addEventListener('abort', () => resolve()) : resolve())),
+  }
   const media = new MediaStore({
-    storage: new MemoryStorage(),
+    storage,
     blobs: new MemoryBlobStore(),
-    clock: {
-      now: () => 1_000,
-      sleep: (_ms, signal) => new Promise((resolve) => (signal ? signal.addEventListener('abort', () => resolve()) : resolve())),
-    },
+    clock,
     random: new SeededRandom(1),
     serverName: 'a.example',
     maxBytes: 1000,
@@ -32,22 +50,25 @@ beforeEach(() => {
       },
     },
   })
-  handler = createHandler(mediaEndpoints({ media, serverName: 'a.example' }), {
-    authenticator: {
-      user: async (token) => ({
-        userId: `@${token}:a.example`,
-        deviceId: 'D',
-        tokenHash: token,
-        admin: false,
-        guest: false,
-        locked: false,
-        suspended: false,
-      }),
-      server: () => Promise.reject(notFound()),
+  handler = createHandler(
+    mediaEndpoints({ media, serverName: 'a.example', previews: new UrlPreviews({ storage, clock, media, serverName: 'a.example', web }) }),
+    {
+      authenticator: {
+        user: async (token) => ({
+          userId: `@${token}:a.example`,
+          deviceId: 'D',
+          tokenHash: token,
+          admin: false,
+          guest: false,
+          locked: false,
+          suspended: false,
+        }),
+        server: () => Promise.reject(notFound()),
+      },
+      logger: { log: () => undefined },
+      rateLimit: () => undefined,
     },
-    logger: { log: () => undefined },
-    rateLimit: () => undefined,
-  })
+  )
 })
 
 function ask(method: string, path: string, options: { body?: string; type?: string; user?: string } = {}) {
@@ -118,6 +139,23 @@ describe('the content repository', () => {
     expect((await missing.json()).errcode).toBe('M_MISSING_PARAM')
     const thumbnail = await ask('GET', `/_matrix/client/v1/media/thumbnail/${path}?width=32&height=32`)
     expect(await thumbnail.text()).toBe('picture')
+  })
+
+  test('asks for a page once however many want its preview, and keeps its image among its own media', async () => {
+    const path = '/_matrix/client/v1/media/preview_url?url=https%3A%2F%2Fpage.example%2F%23part'
+    const [first, second] = await Promise.all([ask('GET', path), ask('GET', path, { user: 'bob' })])
+    const preview = await first.json()
+    expect(preview).toEqual({
+      'og:title': 'A page',
+      'og:image': expect.stringMatching(/^mxc:\/\/a\.example\//),
+      'og:image:type': 'image/png',
+      'matrix:image:size': 7,
+    })
+    expect(await second.json()).toEqual(preview)
+    expect(await (await ask('GET', path)).json()).toEqual(preview)
+    expect(fetched).toEqual(['https://page.example/ undefined', 'https://page.example/picture.png'])
+    const image = await ask('GET', `/_matrix/client/v1/media/download/${preview['og:image'].slice('mxc://'.length)}`)
+    expect(await image.text()).toBe('picture')
   })
 
   test('drops others’ media, the longest kept first, before it runs out of room, and never its own users’', async () => {

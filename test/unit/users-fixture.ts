@@ -159,7 +159,8 @@ export async function openUsers(options: FixtureOptions = {}) {
   const tokens = new Tokens(ports)
   const accounts = new Accounts({ ...ports, hasher, standingChanged: () => tokens.forgetStandings() })
   const sessions = new Sessions({ ...ports, tokens, deviceChanges: deviceLists })
-  const devices = new Devices({ ...ports, tokens, deviceChanges: deviceLists })
+  const pushers = new Pushers(ports)
+  const devices = new Devices({ ...ports, tokens, pushers, deviceChanges: deviceLists })
   const interactiveAuth = new InteractiveAuth({ ...ports, accounts })
   const accountData = new AccountData({ ...ports, implied: impliedAccountData })
   const profiles = new Profiles({
@@ -221,7 +222,7 @@ export async function openUsers(options: FixtureOptions = {}) {
       ...profileEndpoints({ ...shared, updateMemberProfiles: async (userId) => void updatedProfiles.push(userId) }),
       ...accountDataEndpoints({ ...shared, tags: new Tags({ accountData }), filters: new Filters(ports) }),
       ...pushRulesEndpoints(shared),
-      ...pushersEndpoints({ pushers: new Pushers(ports) }),
+      ...pushersEndpoints({ pushers }),
       ...presenceEndpoints(shared),
       ...readingEndpoints({ ...shared, readMarkers: new ReadMarkers(shared) }),
       ...usersEndpoints({ ...shared, userDirectory: new UserDirectory({ ...shared, source }) }),

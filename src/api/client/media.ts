@@ -4,12 +4,14 @@ import { readBytes } from '../../http/json-body.ts'
 import { dispositionOf } from '../../media/disposition.ts'
 import type { MediaStore } from '../../media/media-store.ts'
 import type { MediaContent } from '../../media/remote-media.ts'
+import type { UrlPreviews } from '../../media/url-previews.ts'
 import { forbidden, invalidParam, notFound } from '../../spec/errors.ts'
 import type { ServerName } from '../../spec/event.ts'
 
 export interface MediaDeps {
   readonly media: MediaStore
   readonly serverName: ServerName
+  readonly previews: UrlPreviews
 }
 
 /** How long a download waits for content that is still to come, at most and unless told. */
@@ -28,7 +30,7 @@ const thumbnailQuery = v.looseObject({
 const uploadQuery = v.looseObject({ filename: v.optional(v.pipe(v.string(), v.maxLength(255))) })
 
 /** The content repository (Client-Server API, "Content repository"), and its deprecated endpoints without authentication, frozen from the start. */
-export function mediaEndpoints({ media, serverName }: MediaDeps): Endpoint[] {
+export function mediaEndpoints({ media, serverName, previews }: MediaDeps): Endpoint[] {
   return [
     forUser({
       method: 'POST',
@@ -86,6 +88,13 @@ export function mediaEndpoints({ media, serverName }: MediaDeps): Endpoint[] {
         const size = { width, height, method: call.query.method ?? ('scale' as const) }
         return mediaResponse(await media.thumbnail({ server, mediaId }, size, waitOf(call)))
       },
+    }),
+    forUser({
+      method: 'GET',
+      path: ['/_matrix/client/v1/media/preview_url', '/_matrix/media/v3/preview_url'],
+      query: v.looseObject({ url: v.string(), ts: v.optional(v.pipe(v.string(), v.regex(/^\d{1,16}$/, 'is not a number'))) }),
+      // Of an earlier time than now there is no preview to be had.
+      handle: ({ query, request }) => previews.of(query.url, request.headers.get('accept-language') ?? undefined),
     }),
     open({
       method: 'GET',

@@ -41,7 +41,7 @@ export function pushersEndpoints({ pushers }: { readonly pushers: Pushers }): En
       handle: async ({ session, body }) => {
         const key = { appId: body.app_id, pushkey: body.pushkey }
         if (body.kind === null) await pushers.delete(session.userId, key)
-        else await pushers.set(session.userId, key, { pusher: pusherJson(body), append: body.append ?? false })
+        else await pushers.set(session.userId, key, { pusher: pusherJson(body), append: body.append ?? false, deviceId: session.deviceId })
         return {}
       },
     }),

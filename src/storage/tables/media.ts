@@ -17,9 +17,20 @@ export interface StoredMediaReservation {
   readonly expiresTs: number
 }
 
+/** What a page of the web said of itself. */
+export interface StoredUrlPreview {
+  readonly properties: Readonly<Record<string, string | number>>
+  readonly fetchedTs: number
+  /** Its image, among our media. */
+  readonly mediaId?: string
+}
+
 /** [server name, media id]. */
 export const media = table<readonly [ServerName, string], StoredMedia>('media')
 /** Media id of this server. */
 export const mediaReservations = table<string, StoredMediaReservation>('media_reservations')
 
-export const mediaTables = { media, mediaReservations }
+/** By the page's address. */
+export const urlPreviews = table<string, StoredUrlPreview>('url_previews')
+
+export const mediaTables = { media, mediaReservations, urlPreviews }

@@ -79,6 +79,19 @@ export interface StoredPresence {
   readonly position: number
 }
 
+/** Where a user is notified, and how far that has come. */
+export interface StoredPusher {
+  /** As clients see it. */
+  readonly pusher: JsonObject
+  /** The device that set it: it goes with the device. */
+  readonly deviceId: string
+  readonly setTs: number
+  /** Up to where events were looked at. */
+  readonly position: number
+  /** Since when the gateway does not answer. */
+  readonly failingSinceTs?: number
+}
+
 export interface StoredOpenIdToken {
   readonly userId: UserId
   readonly expiresTs: number
@@ -117,7 +130,7 @@ export const accountDataLog = table<readonly [UserId, number], readonly [RoomId,
 /** [user id, filter id]. */
 export const filters = table<readonly [UserId, string], JsonObject>('filters')
 /** [user id, app id, pushkey]. */
-export const pushers = table<readonly [UserId, string, string], JsonObject>('pushers')
+export const pushers = table<readonly [UserId, string, string], StoredPusher>('pushers')
 /** [room id, user id, receipt type, thread id or '' for unthreaded]. */
 export const receipts = table<readonly [RoomId, UserId, string, string], StoredReceipt>('receipts')
 /** Position → the key of the receipt written there; one row for each receipt. */

@@ -1,4 +1,4 @@
-import type { Rows } from './row.ts'
+import type { Row, Rows } from './row.ts'
 import type { Sample } from './sample.ts'
 import type { World } from './world.ts'
 
@@ -32,8 +32,20 @@ async function reserved(world: World): Promise<Sample> {
 
 const unknown = { params: { serverName: 'home.example', mediaId: 'none' } }
 
+const preview: Row = {
+  request: () => ({ query: { url: 'https://page.example/' } }),
+  others: 'anyone',
+  errors: {
+    '400 M_MISSING_PARAM': () => ({}),
+    '400 M_INVALID_PARAM': () => ({ query: { url: 'ftp://page.example/' } }),
+    '502 M_UNKNOWN': () => ({ query: { url: 'https://nobody.example/' } }),
+  },
+}
+
 /** The content repository. */
 export const media: Rows = {
+  'GET /_matrix/client/v1/media/preview_url': preview,
+  'GET /_matrix/media/v3/preview_url': preview,
   'POST /_matrix/media/v3/upload': {
     request: () => ({ body: picture, headers: png, query: { filename: 'a.png' } }),
     others: 'own',

@@ -1,4 +1,5 @@
 import type { Handler } from '../../../src/http/router.ts'
+import { wireJson } from '../../../src/http/wire-response.ts'
 import { isObject, type JsonObject, type JsonValue } from '../../../src/spec/json.ts'
 import { type InProcessHomeserver, InProcessNetwork } from '../homeservers-in-process.ts'
 import type { Contract } from '../specification/contract.ts'
@@ -43,7 +44,7 @@ export class World {
   }
 
   static async open(): Promise<World> {
-    const network = new InProcessNetwork()
+    const network = new InProcessNetwork(async (_to, { body }) => wireJson(await pageOf(body)))
     const world = new World(network, await network.start('home.example'))
     // The first account is that of an administrator.
     const admin = await world.register('admin')
@@ -184,6 +185,13 @@ export class World {
     const { event_id: eventId } = await this.must(this.alice, 'PUT', path, { msgtype: 'm.text', body, ...content })
     return String(eventId)
   }
+}
+
+/** What the relay says of a page; of one that is not on the public internet, nothing. */
+async function pageOf(body: Uint8Array | undefined): Promise<JsonObject> {
+  const { url } = objectOf(new TextDecoder().decode(body))
+  if (url === 'https://page.example/') return { 'og:title': 'A page' }
+  throw new Error('the page cannot be reached')
 }
 
 export function passwordOf(name: string): string {

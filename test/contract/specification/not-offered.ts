@@ -19,7 +19,6 @@ const noAddresses = 'accounts have no e-mail addresses or phone numbers'
 const authenticatedOnly = refused('404 M_NOT_FOUND', 'frozen from the start: media is for users who are logged in alone')
 const noSingleSignOn = noEndpoint('there is no single sign-on')
 const noApplicationServices = noEndpoint('there are no application services')
-const noPreviews = noEndpoint('a browser may not fetch other pages')
 
 /**
  * Operations of the Client-Server API that are not offered. An operation moves out of here when it is served: add a row for its
@@ -27,7 +26,6 @@ const noPreviews = noEndpoint('a browser may not fetch other pages')
  */
 const clientServer: Table = {
   'GET /.well-known/matrix/policy_server': noEndpoint('this is no policy server'),
-  'GET /_matrix/client/v1/media/preview_url': noPreviews,
   'POST /_matrix/client/v3/rooms/{roomId}/invite (inviteBy3PID)': refused('400 M_THREEPID_DENIED', 'no identity server is spoken to'),
   'GET /_matrix/client/v3/login/sso/redirect': noSingleSignOn,
   'GET /_matrix/client/v3/login/sso/redirect/{idpId}': noSingleSignOn,
@@ -39,7 +37,6 @@ const clientServer: Table = {
   'GET /_matrix/client/v3/voip/turnServer': refused('404 M_NOT_FOUND', 'no TURN server is known'),
   'GET /_matrix/media/v3/download/{serverName}/{mediaId}': authenticatedOnly,
   'GET /_matrix/media/v3/download/{serverName}/{mediaId}/{fileName}': authenticatedOnly,
-  'GET /_matrix/media/v3/preview_url': noPreviews,
   'GET /_matrix/media/v3/thumbnail/{serverName}/{mediaId}': authenticatedOnly,
   'POST /_matrix/client/v1/appservice/{appserviceId}/ping': noApplicationServices,
   'PUT /_matrix/client/v3/directory/list/appservice/{networkId}/{roomId}': noApplicationServices,
