@@ -1,7 +1,9 @@
 import { createClient, type LoginResponse, type RegisterResponse } from 'matrix-js-sdk'
 import { quietLogger } from '../../../demo/session/quiet-logger.ts'
 import type { ClientReport } from './client-report.ts'
+import { Conversation } from './conversation.ts'
 import { type ClientSession, TestClient } from './test-client.ts'
+import { verifyByEmoji, verifyByQrCode } from './verification.ts'
 
 declare global {
   interface Window {
@@ -25,6 +27,11 @@ function keep(name: string, answer: LoginResponse | RegisterResponse, recoveryKe
 
 const unnamed = () => createClient({ baseUrl: location.origin, logger: quietLogger })
 
+async function begin(username: string, name: string, recoveryKey: readonly number[]): Promise<ClientSession> {
+  const identifier = { type: 'm.id.user', user: username }
+  return keep(name, await unnamed().loginRequest({ type: 'm.login.password', identifier, password }), recoveryKey)
+}
+
 const clients = {
   /** A new account with cross-signing and a backup of its message keys. The page finds it again by its user name. */
   register: async (username: string): Promise<TestClient> => {
@@ -34,17 +41,21 @@ const clients = {
     await client.setUpTrust(password)
     return client
   },
+  /** Another device of an account, which nobody has any reason to trust yet. */
+  logInUntrusted: async (username: string, name: string): Promise<TestClient> => TestClient.start(await begin(username, name, [])),
   /** Another device of an account, found again by `name`, which is trusted because it is given the recovery key. */
   logIn: async (username: string, name: string, recoveryKey: readonly number[]): Promise<TestClient> => {
-    const identifier = { type: 'm.id.user', user: username }
-    const answer = await unnamed().loginRequest({ type: 'm.login.password', identifier, password })
-    const client = await TestClient.start(keep(name, answer, recoveryKey))
+    const client = await TestClient.start(await begin(username, name, recoveryKey))
     await client.takeTrust()
     return client
   },
   /** A device again: one that this page kept under its name, or whose session a test kept. */
   resume: async (who: string | ClientSession): Promise<TestClient> =>
     TestClient.start(typeof who === 'string' ? JSON.parse(localStorage.getItem(key(who)) ?? '') : who),
+  verifyByEmoji,
+  verifyByQrCode,
+  /** What a client does in a room. */
+  conversation: (client: TestClient, roomId: string): Conversation => new Conversation(client, roomId),
 }
 
 window.clients = clients
