@@ -74,6 +74,7 @@ export class RoomMembership {
     const stored = (await this.#deps.store.memberships(userId)).get(roomId)
     if (!stored) throw forbidden('You are not in this room')
     if (stored.membership === 'leave') return
+    if (stored.membership === 'ban') throw forbidden('You are banned from this room')
     const room = await this.#residentRoom(roomId)
     if (room) {
       await this.#send(userId, userId, { roomId, content: { ...content, membership: 'leave' }, alongside })

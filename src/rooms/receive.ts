@@ -151,14 +151,12 @@ export class RoomReceiver {
     const isWaiting = new Set(waiting.map(({ eventId }) => eventId))
     const given = this.#waiting.add(staged.filter(({ event }) => isWaiting.has(event.eventId)))
     const dealt = staged.filter(({ event }) => !isWaiting.has(event.eventId))
+    const comeMeanwhile = await this.#comeMeanwhile(waiting)
     await storage.commit(
       [...dealt, ...given].map(({ done: write }) => write),
       'relaxed',
     )
-    const again = this.#waiting.take(
-      roomId,
-      placed.map(({ event }) => event.eventId),
-    )
+    const again = this.#waiting.take(roomId, [...placed.map(({ event }) => event.eventId), ...comeMeanwhile])
     for (const ofServer of Map.groupBy(again, (each) => each.origin).values()) this.#work(ofServer)
   }
 
@@ -196,6 +194,14 @@ export class RoomReceiver {
     return events.filter(({ prevEvents }) =>
       prevEvents.some((eventId) => !listed.has(eventId) && records.get(eventId)?.stored.stateAfter === undefined),
     )
+  }
+
+  /** What some of the events waited for, all of which has come: another server may have sent it while this one was asked. */
+  async #comeMeanwhile(waiting: readonly RoomEvent[]): Promise<EventId[]> {
+    const records = await this.#deps.store.events(new Set(waiting.flatMap(({ prevEvents, authEvents }) => [...prevEvents, ...authEvents])))
+    const isPlaced = (eventId: EventId) => records.get(eventId)?.stored.stateAfter !== undefined
+    const ready = waiting.filter(({ prevEvents, authEvents }) => prevEvents.every(isPlaced) && authEvents.every((id) => records.has(id)))
+    return ready.flatMap(({ prevEvents }) => prevEvents)
   }
 
   /** Those that have no place in the graph yet: what another server repeats costs nothing more. */

@@ -44,7 +44,7 @@ export interface Placement {
   readonly isOwn?: boolean
 }
 
-/** How many rejected events are walked through in search of one to back-fill. */
+/** How many rejected or soft-failed events are walked through in search of what comes before them. */
 const mostStepsBack = 200
 
 const createKey = stateKeyOf('m.room.create', '')
@@ -245,12 +245,24 @@ export class RoomDraft {
 
   async #moveForward(deciding: Judged, placed: { readonly stateAfter: StateTrie; readonly isReferenced: boolean }): Promise<void> {
     const { event } = deciding
-    const referenced = new Set(event.prevEvents)
-    const others = [...this.#extremities].filter((eventId) => !referenced.has(eventId))
+    const others = await this.#headsBeside(event)
     if (placed.isReferenced && others.length === this.#extremities.size) return
     this.#extremities = new Set(placed.isReferenced ? others : [...others, event.eventId])
     const snapshots = await Promise.all(others.map((eventId) => this.stateAfter(eventId)))
     this.#state = await this.#resolve(placed.isReferenced ? snapshots : [...snapshots, placed.stateAfter], deciding)
+  }
+
+  /** The heads that do not come before the event: neither directly, nor through soft-failed or rejected ones, which are no heads. */
+  async #headsBeside(event: RoomEvent): Promise<EventId[]> {
+    const before = new Set(event.prevEvents)
+    const beside = () => [...this.#extremities].filter((eventId) => !before.has(eventId))
+    for (let ids = [...before]; ids.length > 0 && beside().length > 0 && before.size < mostStepsBack; ) {
+      const found = await this.find(ids)
+      const aside = [...found.values()].filter(({ status, rejected }) => rejected || status === 'soft-failed')
+      ids = aside.flatMap((known) => known.event.prevEvents.filter((eventId) => !before.has(eventId)))
+      for (const eventId of ids) before.add(eventId)
+    }
+    return beside()
   }
 
   async #rank(event: RoomEvent): Promise<number> {

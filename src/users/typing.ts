@@ -85,14 +85,17 @@ export class Typing {
   #expireLater(roomId: RoomId, userId: UserId, timeoutMs: number): void {
     const timer = new AbortController()
     this.#room(roomId).users.set(userId, timer)
-    void this.#clock.sleep(timeoutMs, timer.signal).then(async () => {
-      const room = this.#rooms.get(roomId)
-      if (timer.signal.aborted || room?.users.get(userId) !== timer) return
-      room.users.delete(userId)
-      // A store that is gone stops the homeserver by itself; nobody waits for this.
-      await this.#moved(room).catch(() => undefined)
-      if (serverNameOf(userId) === this.#serverName) await this.#tell(roomId, userId, false)
-    })
+    void this.#clock
+      .sleep(timeoutMs, timer.signal)
+      .then(async () => {
+        const room = this.#rooms.get(roomId)
+        if (timer.signal.aborted || room?.users.get(userId) !== timer) return
+        room.users.delete(userId)
+        await this.#moved(room)
+        if (serverNameOf(userId) === this.#serverName) await this.#tell(roomId, userId, false)
+        // A store that is gone stops the homeserver by itself; nobody waits for this.
+      })
+      .catch(() => undefined)
   }
 
   #room(roomId: RoomId): RoomTyping {

@@ -2,29 +2,34 @@ import { readBytes } from '../../src/http/json-body.ts'
 import type { Handler } from '../../src/http/router.ts'
 import type { FederationTransport, Route, WireRequest, WireResponse } from '../../src/ports/federation-transport.ts'
 import type { SeededRandom } from './seeded-random.ts'
+import { TransactionLedger } from './transaction-ledger.ts'
 import type { VirtualClock } from './virtual-clock.ts'
 
 /** What the network does to a message. */
 export interface NetworkFaults {
   /** Probability that a request, or the answer to one that arrived, is lost. */
   readonly loss: number
-  /** Probability that a request arrives twice. */
+  /** Probability that a request arrives once more, much later. */
   readonly duplicate: number
   readonly maxDelayMs: number
 }
+
+const latestDuplicateMs = 20_000
 
 /** The wires between simulated homeservers. */
 export class Network {
   readonly #clock: VirtualClock
   readonly #random: SeededRandom
+  readonly #ledger: TransactionLedger
   readonly #handlers = new Map<string, Handler>()
   readonly #cuts = new Set<string>()
   readonly #listeners = new Map<string, Set<(server: string) => void>>()
   faults: NetworkFaults = { loss: 0, duplicate: 0, maxDelayMs: 50 }
 
-  constructor(clock: VirtualClock, random: SeededRandom) {
+  constructor(clock: VirtualClock, random: SeededRandom, ledger: TransactionLedger = new TransactionLedger()) {
     this.#clock = clock
     this.#random = random
+    this.#ledger = ledger
   }
 
   attach(server: string, handler: Handler): void {
@@ -43,12 +48,15 @@ export class Network {
     this.#cuts.add(`${from} ${to}`)
   }
 
-  heal(): void {
+  /** Cut wires carry again; what else is wrong with the network stays. */
+  mend(): void {
     this.#cuts.clear()
-    this.faults = { loss: 0, duplicate: 0, maxDelayMs: this.faults.maxDelayMs }
-    for (const [server, listeners] of this.#listeners) {
-      for (const other of this.#handlers.keys()) if (other !== server) for (const tell of listeners) tell(other)
-    }
+    this.#announce()
+  }
+
+  heal(): void {
+    this.faults = { loss: 0, duplicate: 0, maxDelayMs: 50 }
+    this.mend()
   }
 
   /** The transport of one server. */
@@ -64,16 +72,29 @@ export class Network {
     }
   }
 
+  #announce(): void {
+    for (const [server, listeners] of this.#listeners) {
+      for (const other of this.#handlers.keys()) if (other !== server) for (const tell of listeners) tell(other)
+    }
+  }
+
   #connects(from: string, to: string): boolean {
     return this.#handlers.has(to) && !this.#cuts.has(`${from} ${to}`) && !this.#cuts.has(`${to} ${from}`)
   }
 
   async #request(from: string, to: string, { request, signal }: { request: WireRequest; signal: AbortSignal }): Promise<WireResponse> {
+    this.#ledger.sent(from, to, request)
     await this.#travel(from, to)
-    if (this.#random.chance(this.faults.duplicate)) await this.#deliver(to, request, signal)
+    if (this.#random.chance(this.faults.duplicate)) void this.#repeat(to, request)
     const response = await this.#deliver(to, request, signal)
     await this.#travel(to, from)
     return response
+  }
+
+  /** The same request once more, when much else has arrived since; nobody waits for the answer. */
+  async #repeat(to: string, request: WireRequest): Promise<void> {
+    await this.#clock.sleep(this.#random.between(1, latestDuplicateMs))
+    await this.#deliver(to, request, new AbortController().signal).catch(() => undefined)
   }
 
   async #travel(from: string, to: string): Promise<void> {

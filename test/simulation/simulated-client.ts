@@ -1,33 +1,52 @@
-import type { JsonObject } from '../../src/spec/json.ts'
+import type { Clock } from '../../src/ports/clock.ts'
+import type { JsonObject, JsonValue } from '../../src/spec/json.ts'
+import { isObject } from '../../src/spec/json.ts'
+import type { SeededRandom } from './seeded-random.ts'
+import { ShownRoom } from './shown-room.ts'
 import type { SimulatedServer } from './simulated-server.ts'
 
 /** What a request came to: `undefined` where the server went down before it answered. */
-interface Reply {
+export interface Reply {
   readonly status: number
   readonly body: JsonObject
 }
 
-interface TimelineEvent {
-  readonly event_id: string
-  readonly sender: string
-  readonly content: JsonObject
+/** A message that was acknowledged. */
+interface Said {
+  readonly roomId: string
+  readonly eventId: string
+  readonly text: string
 }
+
+const manyAttempts = 400
+const unanswered = [502, 503, 504]
 
 /** A user with one device: keeps its token and its place in `/sync`, as a real client does, and repeats what was not answered. */
 export class SimulatedClient {
   readonly server: SimulatedServer
   readonly name: string
+  readonly #clock: Clock
+  readonly #random: SeededRandom
+  readonly #filter: string
   #token = ''
   #since: string | undefined
   #transactions = 0
-  /** Every event `/sync` showed, in order, by room. */
-  readonly seen = new Map<string, TimelineEvent[]>()
-  /** Event ids of acknowledged messages, by room. */
-  readonly acknowledged = new Map<string, string[]>()
+  #stopped = false
+  /** What `/sync` showed, by room. */
+  readonly rooms = new Map<string, ShownRoom>()
+  readonly said: Said[] = []
+  /** To-device messages that were acknowledged, by their text, and to whom; and those that came. */
+  readonly posted: { readonly to: string; readonly text: string }[] = []
+  readonly letters: string[] = []
+  /** Answers that no server may give. */
+  readonly faults: string[] = []
 
-  constructor(server: SimulatedServer, name: string) {
+  constructor(server: SimulatedServer, name: string, at: { readonly clock: Clock; readonly random: SeededRandom }) {
     this.server = server
     this.name = name
+    this.#clock = at.clock
+    this.#random = at.random
+    this.#filter = encodeURIComponent(JSON.stringify({ room: { timeline: { limit: at.random.between(2, 20) } } }))
   }
 
   get userId(): string {
@@ -50,7 +69,9 @@ export class SimulatedClient {
     })
     const response = await running.handleClient(request, { trusted: true, address: 'client' })
     const answered: JsonObject = await response.json()
-    return this.server.running === running ? { status: response.status, body: answered } : undefined
+    if (this.server.running !== running) return undefined
+    if (response.status === 500) this.faults.push(`${method} ${path} by ${this.userId} is answered ${JSON.stringify(answered)}`)
+    return { status: response.status, body: answered }
   }
 
   /** A request that has to succeed. */
@@ -60,57 +81,96 @@ export class SimulatedClient {
     return reply
   }
 
-  /** Says something once, however often it has to be said: the same transaction until it is answered. Answers whether it was. */
-  async say(roomId: string, text: string, retry: () => Promise<void>): Promise<boolean> {
-    const transaction = `${this.name}-${this.#transactions++}`
-    for (let attempt = 0; attempt < 100; attempt++) {
-      const path = `/v3/rooms/${encodeURIComponent(roomId)}/send/m.room.message/${transaction}`
-      const reply = await this.ask('PUT', path, { msgtype: 'm.text', body: text })
-      if (reply?.status === 200) {
-        this.acknowledged.set(roomId, [...(this.acknowledged.get(roomId) ?? []), String(reply.body.event_id)])
-        return true
-      }
-      if (reply?.status === 403 || reply?.status === 404) return false
-      await retry()
+  /** Says something once, however often it has to be said: the same transaction until it is answered. */
+  async say(roomId: string, text: string): Promise<void> {
+    const path = `/v3/rooms/${encodeURIComponent(roomId)}/send/m.room.message/${this.#transaction()}`
+    const reply = await this.#insist(path, { msgtype: 'm.text', body: text })
+    if (reply.status === 200) this.said.push({ roomId, eventId: String(reply.body.event_id), text })
+  }
+
+  async post(to: string, text: string): Promise<void> {
+    const reply = await this.#insist(`/v3/sendToDevice/m.letter/${this.#transaction()}`, { messages: { [to]: { '*': { text } } } })
+    if (reply.status === 200) this.posted.push({ to, text })
+  }
+
+  /** Syncs every now and then until {@link rest}, so that some timelines are limited and some polls wait. */
+  async follow(): Promise<void> {
+    while (!this.#stopped) {
+      await this.#sync(this.#random.chance(0.5) ? 0 : 2_000)
+      await this.#clock.sleep(this.#random.between(200, 6_000))
     }
-    throw new Error(`${this.userId} was never answered`)
+  }
+
+  rest(): void {
+    this.#stopped = true
   }
 
   /** Syncs until there is nothing new. */
   async catchUp(): Promise<void> {
-    for (;;) {
-      const query = this.#since === undefined ? '' : `&since=${this.#since}`
-      const reply = await this.ask('GET', `/v3/sync?timeout=0${query}`)
-      if (!reply) return
-      if (reply.status !== 200) throw new Error(`sync of ${this.userId}: ${JSON.stringify(reply)}`)
-      const joined = Object.entries((reply.body.rooms as { join?: Record<string, { timeline?: SyncTimeline }> } | undefined)?.join ?? {})
-      for (const [roomId, { timeline }] of joined) await this.#take(roomId, timeline)
-      const { next_batch: next } = reply.body
-      const moved = this.#since !== next && joined.length > 0
-      this.#since = String(next)
-      if (!moved) return
+    while (await this.#sync(0));
+  }
+
+  /** Everything that `/messages` gives from `from` (the newest, if it is not given) backwards. */
+  async history(roomId: string, from?: string): Promise<string[]> {
+    const eventIds: string[] = []
+    for (let token: JsonValue | undefined = from, page = 0; page < 200; page++) {
+      const place = typeof token === 'string' ? `&from=${encodeURIComponent(token)}` : ''
+      const { body } = await this.must('GET', `/v3/rooms/${encodeURIComponent(roomId)}/messages?dir=b&limit=50${place}`)
+      const chunk = Array.isArray(body.chunk) ? body.chunk : []
+      eventIds.push(...chunk.map((event) => (isObject(event) ? String(event.event_id) : '')))
+      token = body.end
+      if (token === undefined) return eventIds
+    }
+    this.faults.push(`${this.userId} never reached the beginning of ${roomId}`)
+    return eventIds
+  }
+
+  /** Whether it brought anything. */
+  async #sync(timeoutMs: number): Promise<boolean> {
+    const since = this.#since === undefined ? '' : `&since=${this.#since}`
+    const reply = await this.ask('GET', `/v3/sync?timeout=${timeoutMs}&use_state_after=true&filter=${this.#filter}${since}`)
+    if (!reply) return false
+    if (reply.status !== 200) {
+      this.faults.push(`sync of ${this.userId}: ${JSON.stringify(reply)}`)
+      return false
+    }
+    const { next_batch: next, rooms, to_device: toDevice } = reply.body
+    this.#since = String(next)
+    if (isObject(toDevice)) this.#takeLetters(toDevice.events)
+    const sections = isObject(rooms) ? rooms : {}
+    for (const [roomId, room] of entriesOf(sections.join)) this.#shown(roomId).joined(room)
+    for (const [roomId, room] of entriesOf(sections.leave)) this.#shown(roomId).left(room)
+    return rooms !== undefined || toDevice !== undefined
+  }
+
+  #takeLetters(letters: JsonValue | undefined): void {
+    for (const letter of Array.isArray(letters) ? letters : []) {
+      if (isObject(letter) && isObject(letter.content) && letter.type === 'm.letter') this.letters.push(String(letter.content.text))
     }
   }
 
-  /** A limited timeline leaves a gap: it is read from its end backwards, as clients do when the user scrolls. */
-  async #take(roomId: string, timeline: SyncTimeline | undefined): Promise<void> {
-    const events = [...(timeline?.events ?? [])]
-    const seen = this.seen.get(roomId) ?? []
-    const known = new Set(seen.map(({ event_id }) => event_id))
-    let from = timeline?.limited ? timeline.prev_batch : undefined
-    while (from !== undefined) {
-      const reply = await this.ask('GET', `/v3/rooms/${encodeURIComponent(roomId)}/messages?dir=b&limit=50&from=${from}`)
-      const { chunk, end } = (reply?.body ?? {}) as { chunk?: TimelineEvent[]; end?: string }
-      const older = (chunk ?? []).filter(({ event_id }) => !known.has(event_id))
-      events.unshift(...older.reverse())
-      from = chunk && chunk.length > 0 && older.length === chunk.length ? end : undefined
+  #shown(roomId: string): ShownRoom {
+    const shown = this.rooms.get(roomId) ?? new ShownRoom()
+    this.rooms.set(roomId, shown)
+    return shown
+  }
+
+  #transaction(): string {
+    return `${this.name}-${this.#transactions++}`
+  }
+
+  async #insist(path: string, body: JsonObject): Promise<Reply> {
+    for (let attempt = 0; attempt < manyAttempts; attempt++) {
+      const reply = await this.ask('PUT', path, body)
+      if (reply && !unanswered.includes(reply.status)) return reply
+      await this.#clock.sleep(500)
     }
-    this.seen.set(roomId, [...seen, ...events])
+    throw new Error(`${this.userId} was never answered`)
   }
 }
 
-interface SyncTimeline {
-  readonly events?: TimelineEvent[]
-  readonly limited?: boolean
-  readonly prev_batch?: string
+function entriesOf(section: JsonValue | undefined): [string, JsonObject][] {
+  return isObject(section)
+    ? Object.entries(section).flatMap(([roomId, room]) => (isObject(room) ? [[roomId, room] as [string, JsonObject]] : []))
+    : []
 }

@@ -19,19 +19,22 @@ export interface Surroundings {
 /** A whole homeserver that can lose its power at any commit, and comes back on its disk. */
 export class SimulatedServer {
   readonly name: string
-  readonly disk = new CrashingDisk()
+  readonly disk: CrashingDisk
   readonly #clock: Clock
   readonly #around: Surroundings
   readonly #random: SeededRandom
   readonly #blobs = new MemoryBlobStore()
   #homeserver: Homeserver | undefined
   #life = 0
+  /** What it logged as an error while it was alive: nothing here should go that wrong. */
+  readonly errors: string[] = []
 
   constructor(name: string, clock: Clock, around: Surroundings) {
     this.name = name
     this.#clock = clock
     this.#around = around
     this.#random = around.random.fork()
+    this.disk = new CrashingDisk({ clock, random: around.random.fork() })
     this.disk.onCrash = () => this.crash()
   }
 
@@ -62,7 +65,13 @@ export class SimulatedServer {
       signer: nodeSigner(this.name),
       verifier,
       transport: this.#aliveTransport(network.transport(this.name), life),
-      logger: { log: (level, message, fields) => log(`${this.name} ${level} ${message} ${JSON.stringify(fields ?? {})}`) },
+      logger: {
+        log: (level, message, fields) => {
+          const line = `${this.name} ${level} ${message} ${JSON.stringify(fields ?? {})}`
+          log(line)
+          if (level === 'error' && life === this.#life) this.errors.push(line)
+        },
+      },
       passwordHasher: { hash: async (password) => password, verify: async (password, phc) => password === phc },
       settings: { incarnation: 1, openRegistration: true, rateLimits: false, maxUploadBytes: 1 << 20 },
     })

@@ -1,31 +1,48 @@
-import { type EventRecord, RoomStore } from '../../src/rooms/room-store.ts'
 import { Network } from './network.ts'
 import { nodeVerifier } from './node-signer.ts'
-import { SeededRandom } from './seeded-random.ts'
+import type { SeededRandom } from './seeded-random.ts'
 import { SimulatedClient } from './simulated-client.ts'
 import { SimulatedServer } from './simulated-server.ts'
+import { TransactionLedger } from './transaction-ledger.ts'
 import { VirtualClock } from './virtual-clock.ts'
 
-/** Several homeservers, a user on each, and the network between them: decided by one seed. */
+const start = 1_700_000_000_000
+
+/** A room that the simulation made. */
+export interface SimulatedRoom {
+  readonly roomId: string
+  readonly version: string
+}
+
+/** Several homeservers, users on them, and the network between them: decided by one seed. */
 export class World {
   readonly random: SeededRandom
-  readonly clock = new VirtualClock(1_700_000_000_000)
+  readonly clock = new VirtualClock(start)
+  readonly transactions = new TransactionLedger()
   readonly network: Network
   readonly servers: SimulatedServer[] = []
   readonly clients: SimulatedClient[] = []
+  readonly rooms: SimulatedRoom[] = []
   /** What happened, line by line: the same for the same seed. */
   readonly trace: string[] = []
 
-  constructor(seed: number, size: number) {
-    this.random = new SeededRandom(seed)
-    this.network = new Network(this.clock, this.random.fork())
-    const log = (line: string) => this.trace.push(`${this.clock.now() - 1_700_000_000_000} ${line}`)
-    const around = { network: this.network, verifier: nodeVerifier(), random: this.random, log }
-    for (let i = 0; i < size; i++) {
-      const server = new SimulatedServer(`s${i}.example`, this.clock.skewed(this.random.between(-30_000, 30_000)), around)
-      this.servers.push(server)
-      this.clients.push(new SimulatedClient(server, `user${i}`))
+  constructor(random: SeededRandom, size: { readonly servers: number; readonly clients: number }) {
+    this.random = random
+    this.network = new Network(this.clock, random.fork(), this.transactions)
+    const log = (line: string) => this.note(line)
+    const around = { network: this.network, verifier: nodeVerifier(), random, log }
+    for (let i = 0; i < size.servers; i++) {
+      const skewMs = random.chance(0.2) ? random.between(-600_000, 600_000) : random.between(-30_000, 30_000)
+      this.servers.push(new SimulatedServer(`s${i}.example`, this.clock.skewed(skewMs), around))
     }
+    for (let i = 0; i < size.clients; i++) {
+      const server = this.servers[i] ?? random.pick(this.servers)
+      this.clients.push(new SimulatedClient(server, `user${i}`, { clock: this.clock, random: random.fork() }))
+    }
+  }
+
+  note(line: string): void {
+    this.trace.push(`${this.clock.now() - start} ${line}`)
   }
 
   /** Runs `work` while time passes. Throws what it throws, and when it does not end within a virtual hour. */
@@ -43,7 +60,8 @@ export class World {
   /** Runs until every server has dealt with all that came and nothing waits to be sent. */
   async quiet(): Promise<void> {
     for (let round = 0; round < 200; round++) {
-      await this.clock.run(2_000)
+      await this.clock.run(1_000)
+      await this.during(Promise.all(this.servers.map(({ running }) => running?.idle())))
       const waiting = await this.during(Promise.all(this.servers.map(({ running }) => running?.queues() ?? [])))
       if (waiting.flat().length === 0) return
     }
@@ -52,25 +70,5 @@ export class World {
 
   async stop(): Promise<void> {
     await this.during(Promise.all(this.servers.map((server) => server.stop())))
-  }
-}
-
-/** What a server holds of a room: read from its disk by fresh eyes. */
-export interface RoomView {
-  readonly state: string
-  readonly extremities: readonly string[]
-  /** Event id → status, for every event with a place in the graph. */
-  readonly verdicts: ReadonlyMap<string, string>
-}
-
-export async function viewRoom(server: SimulatedServer, roomId: string): Promise<RoomView> {
-  const store = new RoomStore(server.disk.inspect())
-  const room = await store.room(roomId)
-  if (!room) throw new Error(`${server.name} does not have ${roomId}`)
-  const records: EventRecord[] = await store.timeline(roomId, { direction: 'forwards', limit: 100_000 })
-  return {
-    state: room.state.root,
-    extremities: [...room.forwardExtremities].sort(),
-    verdicts: new Map(records.map(({ event, stored }) => [event.eventId, stored.status])),
   }
 }

@@ -26,7 +26,7 @@ async function homeserver() {
     log: () => undefined,
   })
   await server.start()
-  const alice = new SimulatedClient(server, 'alice')
+  const alice = new SimulatedClient(server, 'alice', { clock: at.clock, random: new SeededRandom(6) })
   await within(at, 10_000, alice.register())
   return { ...at, server, alice }
 }
@@ -41,12 +41,8 @@ async function setState(at: World, alice: SimulatedClient, state: { roomId: stri
 }
 
 async function say(at: World, alice: SimulatedClient, roomId: string, text: string): Promise<string> {
-  await within(
-    at,
-    10_000,
-    alice.say(roomId, text, async () => undefined),
-  )
-  return alice.acknowledged.get(roomId)?.at(-1) ?? ''
+  await within(at, 10_000, alice.say(roomId, text))
+  return alice.said.at(-1)?.eventId ?? ''
 }
 
 /** Another server, as far as its requests go. */

@@ -26,7 +26,7 @@ export async function homeWorld() {
     log: () => undefined,
   })
   await server.start()
-  const alice = new SimulatedClient(server, 'alice')
+  const alice = new SimulatedClient(server, 'alice', { clock: at.clock, random: new SeededRandom(6) })
   await within(at, 10_000, alice.register())
   const must = async (method: string, path: string, body?: JsonObject) => (await within(at, 300_000, alice.must(method, path, body))).body
   const room = async (options: JsonObject = {}, version = '12'): Promise<RoomId> =>

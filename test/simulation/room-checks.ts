@@ -1,0 +1,154 @@
+import { canonicalJson } from '../../src/spec/canonical-json.ts'
+import type { EventId } from '../../src/spec/event.ts'
+import { hasValidContentHash } from '../../src/spec/event-hash.ts'
+import { serverNameOf } from '../../src/spec/identifiers.ts'
+import { redact } from '../../src/spec/redaction.ts'
+import { isAllowedByAcl } from '../../src/spec/server-acl.ts'
+import { eventSigningBytes, requiredSigners, signaturesOf } from '../../src/spec/signing.ts'
+import type { StateTrie } from '../../src/spec/state-trie.ts'
+import { nodeSigner, nodeVerifier } from './node-signer.ts'
+import type { RoomModel } from './room-model.ts'
+import { replay } from './room-replay.ts'
+import { isPlaced, isResident, isWelcome, type RoomView } from './room-view.ts'
+
+/** What is wrong with a room as several servers hold it. */
+export interface RoomFindings {
+  readonly faults: readonly string[]
+  /** The servers that were found to agree, of how many that are in the room. */
+  readonly agreeing: readonly string[]
+  readonly residents: number
+}
+
+/** Holds all that the servers have of a room against the model, and against each other. */
+export function checkRoom(
+  model: RoomModel,
+  views: readonly RoomView[],
+  serversOf: (state: StateTrie) => ReadonlySet<string>,
+): RoomFindings {
+  const faults = model.unjudged.map((eventId) => `no server holds all that comes before ${eventId}`)
+  for (const view of views) faults.push(...verdictFaults(model, view), ...replayFaults(model, view), ...signatureFaults(view))
+  const residents = views.filter((view) => isResident(view.server, view))
+  const circle = largestCircle(residents)
+  for (const view of circle) faults.push(...missingFaults(view, { model, senders: circle, serversOf }))
+  faults.push(...disagreements(model, circle))
+  return { faults, agreeing: circle.map(({ server }) => server), residents: residents.length }
+}
+
+/** Every event has the state before it, and is rejected or not, as follows from the graph alone. */
+function verdictFaults(model: RoomModel, { server, records }: RoomView): string[] {
+  return records.filter(isPlaced).flatMap(({ event, stored }) => {
+    const judgement = model.judged.get(event.eventId)
+    if (!judgement) return []
+    const { rejected, stateBefore, stateAfter } = judgement
+    const faults = []
+    if ((stored.status === 'rejected') !== rejected)
+      faults.push(`${server} holds ${event.eventId} for ${stored.status}; it is ${rejected ? '' : 'not '}to be rejected`)
+    if (stored.stateBefore !== stateBefore.root) faults.push(`${server} has another state before ${event.eventId}`)
+    if (stored.stateAfter !== stateAfter.root) faults.push(`${server} has another state after ${event.eventId}`)
+    return faults
+  })
+}
+
+/** What is shown, where the room ends, and its state are what the rules make of the order in which events came. */
+function replayFaults(model: RoomModel, view: RoomView): string[] {
+  const { server, records, room } = view
+  const { softFailed, extremities, state } = replay(model, view)
+  const faults = records.filter(isPlaced).flatMap(({ event, stored }) => {
+    const isSoftFailed = stored.status === 'soft-failed'
+    if (isSoftFailed === softFailed.has(event.eventId) || stored.status === 'rejected') return []
+    return [`${server} ${isSoftFailed ? 'soft-failed' : 'shows'} ${event.eventId}, which by its order of arrival it should not`]
+  })
+  const held = [...room.forwardExtremities].sort().join()
+  const expected = [...extremities].sort().join()
+  if (held !== expected) faults.push(`${server} has the extremities ${held}, not ${expected}`)
+  if (room.state.root !== state.root) faults.push(`${server} has another state than its extremities give`)
+  return faults
+}
+
+const verifier = nodeVerifier()
+
+/** Every stored event still carries the signatures it needs, and its own content. */
+function signatureFaults({ server, records, room }: RoomView): string[] {
+  return records.flatMap(({ event, stored }) => {
+    const claims = requiredSigners(event, room.rules).map((name) =>
+      signaturesOf(stored.pdu, name).map(({ signature }) => ({
+        message: eventSigningBytes(stored.pdu, room.rules),
+        signature,
+        publicKey: nodeSigner(name).publicKey,
+      })),
+    )
+    const isSigned = claims.every((ofSigner) => ofSigner.length > 0) && everyTrue(verifier.verify(claims.flat()))
+    // A redacted event may come without what its hash covers.
+    const isWhole = hasValidContentHash(stored.pdu) || canonicalJson(redact(stored.pdu, room.rules)) === canonicalJson(stored.pdu)
+    return isSigned && isWhole ? [] : [`${server} stores ${event.eventId}, which does not verify`]
+  })
+}
+
+function everyTrue(verdicts: boolean[] | Promise<boolean[]>): boolean {
+  return Array.isArray(verdicts) && verdicts.every(Boolean)
+}
+
+/**
+ * Who was in the room where one of the others sent an event has it. What a server sent that an ACL banned at the time was refused,
+ * and comes only if later events lead to it.
+ */
+function missingFaults(
+  view: RoomView,
+  world: {
+    readonly model: RoomModel
+    readonly senders: readonly RoomView[]
+    readonly serversOf: (state: StateTrie) => ReadonlySet<string>
+  },
+): string[] {
+  const { model } = world
+  const referenced = model.reaches(world.senders.flatMap(({ room }) => room.forwardExtremities))
+  const acls = [...model.judged.values()].filter(({ event }) => event.type === 'm.room.server_acl')
+  const wasBanned = (server: string) => acls.some(({ event }) => !isAllowedByAcl(server, event.content))
+  return world.senders.flatMap((sender) =>
+    sender.records.flatMap(({ event, stored }) => {
+      const isOwn = serverNameOf(event.sender) === sender.server && stored.distributedBy === undefined
+      if (!stored.live || !(isOwn || stored.distributedBy === 'us')) return []
+      if (wasBanned(sender.server) && !referenced.has(event.eventId)) return []
+      const before = model.judged.get(event.eventId)?.stateBefore
+      if (!before || !world.serversOf(before).has(view.server)) return []
+      const held = view.byId.get(event.eventId)
+      return held && isPlaced(held) ? [] : [`${view.server} lacks ${event.eventId} of ${sender.server}`]
+    }),
+  )
+}
+
+/** The largest set of servers each of which has all others in the room. */
+function largestCircle(views: readonly RoomView[]): RoomView[] {
+  const circles = views.map((first) => {
+    const circle = [first]
+    const fits = (view: RoomView) => circle.every((other) => isWelcome(view.server, other) && isWelcome(other.server, view))
+    for (const view of views) if (view !== first && fits(view)) circle.push(view)
+    return circle
+  })
+  return circles.reduce((largest, circle) => (circle.length > largest.length ? circle : largest), [])
+}
+
+/** Servers that have each other in the room have one graph, one end of it, and one state, but for branches that one of them alone believes. */
+function disagreements(model: RoomModel, views: readonly RoomView[]): string[] {
+  const statuses = new Map<EventId, Set<string>>()
+  for (const { records } of views) {
+    for (const { event, stored } of records.filter(isPlaced)) {
+      const known = statuses.get(event.eventId) ?? new Set()
+      statuses.set(event.eventId, known.add(stored.status))
+    }
+  }
+  const agreed = [...statuses].filter(([, held]) => held.size === 1 && held.has('accepted')).map(([eventId]) => eventId)
+  const shared = model.reaches(agreed)
+  const before = model.reaches(agreed.flatMap((eventId) => model.judged.get(eventId)?.event.prevEvents ?? []))
+  const heads = agreed.filter((eventId) => !before.has(eventId)).sort()
+  const state = model.stateAfter(heads)
+  return views
+    .filter(({ room }) => room.forwardExtremities.every((eventId) => shared.has(eventId)))
+    .flatMap(({ server, room }) => {
+      const faults = []
+      const held = [...room.forwardExtremities].sort()
+      if (held.join() !== heads.join()) faults.push(`${server} has the extremities ${held.join()}, the others ${heads.join()}`)
+      if (room.state.root !== state.root) faults.push(`${server} resolved another state than the others`)
+      return faults
+    })
+}

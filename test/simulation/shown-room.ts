@@ -1,0 +1,47 @@
+import { type EventId, type StateKey, stateKeyOf } from '../../src/spec/event.ts'
+import { isObject, type JsonObject, type JsonValue } from '../../src/spec/json.ts'
+
+/** What one `/sync` showed of a room. */
+interface ShownTimeline {
+  readonly eventIds: readonly EventId[]
+  /** The whole state came with it: the user has come to the room, or come back, and it stands apart from what was shown before. */
+  readonly startsAfresh: boolean
+}
+
+/** What one client was shown of a room by `/sync`. */
+export class ShownRoom {
+  /** The timelines, in the order in which they came. */
+  readonly timelines: ShownTimeline[] = []
+  /** Where limited timelines said that `/messages` goes on. */
+  readonly gaps: string[] = []
+  /** The room's state as the client knows it. */
+  readonly state = new Map<StateKey, EventId>()
+
+  joined(room: JsonObject): void {
+    const state = eventsOf(room.state_after)
+    for (const { type, state_key: stateKey, event_id: eventId } of state) {
+      if (typeof type === 'string' && typeof stateKey === 'string') this.state.set(stateKeyOf(type, stateKey), String(eventId))
+    }
+    const isWhole = state.some(({ type }) => type === 'm.room.create')
+    this.#take(room, isWhole)
+  }
+
+  /** The user left: what happens from now on is not told. */
+  left(room: JsonObject): void {
+    this.#take(room, false)
+    this.state.clear()
+  }
+
+  #take({ timeline }: JsonObject, startsAfresh: boolean): void {
+    if (!isObject(timeline)) return
+    const limited = timeline.limited === true
+    if (limited && typeof timeline.prev_batch === 'string') this.gaps.push(timeline.prev_batch)
+    const eventIds = eventsOf(timeline).map(({ event_id: eventId }) => String(eventId))
+    this.timelines.push({ eventIds, startsAfresh })
+  }
+}
+
+function eventsOf(section: JsonValue | undefined): JsonObject[] {
+  const events = isObject(section) ? section.events : undefined
+  return Array.isArray(events) ? events.filter(isObject) : []
+}
