@@ -72,6 +72,7 @@ export async function createHomeserver(ports: HomeserverPorts): Promise<Homeserv
       await rooms.guestAccess.idle()
     },
     stop: async () => {
+      rooms.receiver.stop()
       await federation.sender.stop()
       await push.stop()
       await rooms.receiver.idle()

@@ -1,4 +1,4 @@
-import type { EventVerifier } from '../rooms/remote.ts'
+import type { EventVerifier, SignatureFault } from '../rooms/remote.ts'
 import type { RoomEvent } from '../spec/event.ts'
 import type { RoomVersionRules } from '../spec/room-version.ts'
 import { eventSigningBytes, requiredSigners, signaturesOf } from '../spec/signing.ts'
@@ -50,12 +50,13 @@ function claimsOf(event: RoomEvent, rules: RoomVersionRules): SignerClaims[] {
   }))
 }
 
-function firstFault(signers: readonly SignerClaims[], findings: ReadonlyMap<SignatureClaim, SignatureFinding>): string | undefined {
+function firstFault(signers: readonly SignerClaims[], findings: ReadonlyMap<SignatureClaim, SignatureFinding>): SignatureFault | undefined {
+  let missing: SignatureFault | undefined
   for (const { server, claims } of signers) {
-    if (claims.length === 0) return `it is not signed by ${server}`
+    if (claims.length === 0) return { reason: `it is not signed by ${server}`, isKeyMissing: false }
     const found = claims.map((claim) => findings.get(claim))
-    if (found.includes('invalid')) return `its signature by ${server} is not valid`
-    if (!found.includes('valid')) return `no key of ${server} is known that signed it`
+    if (found.includes('invalid')) return { reason: `its signature by ${server} is not valid`, isKeyMissing: false }
+    if (!found.includes('valid')) missing ??= { reason: `no key of ${server} is known that signed it`, isKeyMissing: true }
   }
-  return undefined
+  return missing
 }

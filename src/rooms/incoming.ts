@@ -9,7 +9,9 @@ import { eventView } from './event-view.ts'
 import type { EventVerifier } from './remote.ts'
 
 /** A PDU that came from outside: an event that may be judged, or why it is no event at all. */
-export type Received = { readonly event: RoomEvent } | { readonly event?: RoomEvent; readonly error: string }
+export type Received =
+  | { readonly event: RoomEvent }
+  | { readonly event?: RoomEvent; readonly error: string /** It may be sound: a key could not be had. */; readonly isKeyMissing?: boolean }
 
 /**
  * The checks that need no other event (Server-Server API, "Checks performed on receipt of a PDU", 1 to 3): format, room,
@@ -31,7 +33,7 @@ export async function receivePdus(
   return parsed.map((result) => {
     if ('error' in result) return result
     const fault = verdicts.get(result.event)
-    if (fault !== undefined) return { event: result.event, error: fault }
+    if (fault !== undefined) return { event: result.event, error: fault.reason, isKeyMissing: fault.isKeyMissing }
     return { event: hasValidContentHash(result.event.pdu) ? result.event : redactedForm(result.event, room.rules) }
   })
 }

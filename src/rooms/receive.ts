@@ -3,16 +3,18 @@ import type { Logger } from '../ports/logger.ts'
 import { put, remove, type Storage, type Write } from '../ports/storage.ts'
 import { badJson, forbidden, notFound } from '../spec/errors.ts'
 import type { EventId, Pdu, RoomEvent, RoomId, ServerName } from '../spec/event.ts'
+import { parseEvent } from '../spec/event-format.ts'
 import { serverNameOf } from '../spec/identifiers.ts'
 import { isObject, type JsonValue } from '../spec/json.ts'
 import { isAllowedByAcl } from '../spec/server-acl.ts'
 import { stagedPdus } from '../storage/tables/rooms.ts'
 import type { Stream } from '../streams/stream.ts'
 import type { Gap, GapFiller } from './gap-filler.ts'
-import { receivePdus } from './incoming.ts'
+import { type Received, receivePdus } from './incoming.ts'
 import type { EventPlacer, Outcome } from './place.ts'
 import type { EventVerifier, SignEvent } from './remote.ts'
 import type { EventRecord, Room, RoomStore } from './room-store.ts'
+import { UnverifiedEvents } from './unverified-events.ts'
 import { type StagedEvent, WaitingEvents } from './waiting-events.ts'
 
 interface ReceiverDeps {
@@ -33,21 +35,31 @@ export class RoomReceiver {
   readonly #deps: ReceiverDeps
   readonly #working = new Map<string, Promise<void>>()
   readonly #waiting: WaitingEvents
+  readonly #unverified: UnverifiedEvents
 
   constructor(deps: ReceiverDeps) {
     this.#deps = deps
     this.#waiting = new WaitingEvents(deps.clock)
+    this.#unverified = new UnverifiedEvents({
+      clock: deps.clock,
+      verify: (staged) => this.#verifyAgain(staged),
+      giveUp: (staged) => this.#unstage(staged),
+    })
   }
 
   /** Goes on with what was staged when the homeserver last stopped. */
   async resume(): Promise<void> {
     const rows = await this.#deps.storage.read([stagedPdus], (tx) => tx.range(stagedPdus, {}))
-    for (const [key, { origin, pdu, roomId }] of rows) {
+    for (const [key, row] of rows) {
+      const { origin, pdu, roomId, unverified } = row
       const room = await this.#deps.store.room(roomId)
-      const [received] = room ? await receivePdus([pdu], room, this.#deps.verifier) : []
       const done = remove(stagedPdus, key)
-      if (received && !('error' in received)) this.#work([{ origin, event: received.event, done, attempts: 0 }])
-      else await this.#deps.storage.commit([done], 'strict')
+      // A start waits for nobody's keys.
+      const [received] = !room ? [] : unverified ? [parseEvent(pdu, room.rules)] : await receivePdus([pdu], room, this.#deps.verifier)
+      const staged = received && !('error' in received) ? [{ origin, event: received.event, done, attempts: 0 }] : []
+      if (staged.length === 0) await this.#deps.storage.commit([done], 'strict')
+      else if (unverified) this.#unverified.add(staged)
+      else this.#work(staged)
     }
   }
 
@@ -58,6 +70,7 @@ export class RoomReceiver {
   async receive(origin: ServerName, pdus: readonly JsonValue[]): Promise<Record<EventId, { error?: string }>> {
     const results = new Map<EventId, { error?: string }>()
     const accepted: RoomEvent[] = []
+    const unverified: RoomEvent[] = []
     for (const [roomId, ofRoom] of Map.groupBy(pdus, roomIdOf)) {
       const room = roomId === undefined ? undefined : await this.#deps.store.room(roomId)
       if (!room) continue
@@ -65,12 +78,16 @@ export class RoomReceiver {
       for (const result of await receivePdus(ofRoom, room, this.#deps.verifier)) {
         const { event } = result
         if (!event) continue
-        const error = denied ?? ('error' in result ? result.error : undefined)
+        const waits = isKeyMissing(result) && unverified.length < this.#unverified.room(origin)
+        const error = denied ?? ('error' in result && !waits ? result.error : undefined)
         results.set(event.eventId, error === undefined ? {} : { error })
-        if (error === undefined) accepted.push(event)
+        if (error === undefined) (waits ? unverified : accepted).push(event)
       }
     }
-    await this.#stage(origin, await this.#unplaced(accepted))
+    const waiting = new Set(await this.#unplaced(unverified))
+    const staged = await this.#stage(origin, [...(await this.#unplaced(accepted)), ...waiting], waiting)
+    this.#unverified.add(staged.filter(({ event }) => waiting.has(event)))
+    this.#workByRoom(staged.filter(({ event }) => !waiting.has(event)))
     return Object.fromEntries(results)
   }
 
@@ -114,12 +131,53 @@ export class RoomReceiver {
     while (this.#working.size > 0) await Promise.all(this.#working.values())
   }
 
-  async #stage(origin: ServerName, events: readonly RoomEvent[]): Promise<void> {
-    if (events.length === 0) return
-    const first = await this.#deps.stream.commit(1, (position) =>
-      events.map((event, i) => put(stagedPdus, [position, i], { origin, pdu: event.pdu, roomId: event.roomId })),
+  /** Looks no more at what waits for its keys: the next start does. */
+  stop(): void {
+    this.#unverified.stop()
+  }
+
+  async #stage(origin: ServerName, events: readonly RoomEvent[], waiting: ReadonlySet<RoomEvent>): Promise<StagedEvent[]> {
+    if (events.length === 0) return []
+    const rowOf = (event: RoomEvent) => ({
+      origin,
+      pdu: event.pdu,
+      roomId: event.roomId,
+      ...(waiting.has(event) ? { unverified: true } : {}),
+    })
+    const first = await this.#deps.stream.commit(1, (position) => events.map((event, i) => put(stagedPdus, [position, i], rowOf(event))))
+    return events.map((event, i) => ({ origin, event, done: remove(stagedPdus, [first, i]), attempts: 0 }))
+  }
+
+  /** Answers those whose keys still cannot be had; the others go on their way, or are refused for good. */
+  async #verifyAgain(staged: readonly StagedEvent[]): Promise<StagedEvent[]> {
+    const left: StagedEvent[] = []
+    const refused: StagedEvent[] = []
+    for (const [roomId, ofRoom] of Map.groupBy(staged, ({ event }) => event.roomId)) {
+      const room = await this.#deps.store.room(roomId)
+      const pdus = ofRoom.map(({ event }) => event.pdu)
+      const received = room ? await receivePdus(pdus, room, this.#deps.verifier) : []
+      const verified = ofRoom.flatMap((each, i): StagedEvent[] => {
+        const result = received[i]
+        if (result && !('error' in result)) return [{ ...each, event: result.event, attempts: 0 }]
+        if (result && isKeyMissing(result)) left.push(each)
+        else refused.push(each)
+        return []
+      })
+      this.#work(verified)
+    }
+    await this.#unstage(refused)
+    return left
+  }
+
+  async #unstage(staged: readonly StagedEvent[]): Promise<void> {
+    if (staged.length === 0) return
+    await this.#deps.storage.commit(
+      staged.map(({ done }) => done),
+      'relaxed',
     )
-    const staged = events.map((event, i): StagedEvent => ({ origin, event, done: remove(stagedPdus, [first, i]), attempts: 0 }))
+  }
+
+  #workByRoom(staged: readonly StagedEvent[]): void {
     for (const ofRoom of Map.groupBy(staged, ({ event }) => event.roomId).values()) this.#work(ofRoom)
   }
 
@@ -214,6 +272,10 @@ export class RoomReceiver {
     const acl = await this.#deps.store.stateEvent(room.state, 'm.room.server_acl', '')
     return acl && !isAllowedByAcl(origin, acl.content) ? `${origin} is banned from this room` : undefined
   }
+}
+
+function isKeyMissing(result: Received): boolean {
+  return 'error' in result && result.isKeyMissing === true
 }
 
 function roomIdOf(pdu: JsonValue): RoomId | undefined {

@@ -49,9 +49,16 @@ export interface RemoteServers {
   resolveAlias(at: ServerName, alias: string): Promise<{ roomId: RoomId; servers: readonly ServerName[] }>
 }
 
-/** Verifies events' signatures, fetching keys as needed: for each event `undefined`, or why it is not validly signed. */
+/** Why an event is not validly signed. */
+export interface SignatureFault {
+  readonly reason: string
+  /** A key could not be had: another time it may. */
+  readonly isKeyMissing: boolean
+}
+
+/** Verifies events' signatures, fetching keys as needed: for each event `undefined`, or what is wrong with it. */
 export interface EventVerifier {
-  verify(events: readonly RoomEvent[], rules: RoomVersionRules): Promise<readonly (string | undefined)[]>
+  verify(events: readonly RoomEvent[], rules: RoomVersionRules): Promise<readonly (SignatureFault | undefined)[]>
 }
 
 /** Signs an event of ours: the PDU with our signature over its redacted form. */

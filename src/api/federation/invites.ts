@@ -81,6 +81,6 @@ async function assertRoomState(
     throw missingParam('invite_room_state lacks the create event')
   }
   const faults = await verifier.verify(events, rules)
-  const fault = faults.find((reason) => reason !== undefined)
-  if (fault !== undefined) throw invalidParam(`An entry of invite_room_state is not validly signed: ${fault}`)
+  const fault = faults.find((each) => each !== undefined)
+  if (fault !== undefined) throw invalidParam(`An entry of invite_room_state is not validly signed: ${fault.reason}`)
 }

@@ -49,6 +49,14 @@ export interface SentTransaction {
   readonly id: string
 }
 
+/** A PDU that was answered for; its signatures are verified, unless it says otherwise. */
+export interface StagedPdu {
+  readonly origin: ServerName
+  readonly pdu: Pdu
+  readonly roomId: RoomId
+  readonly unverified?: boolean
+}
+
 /** Transactions of one device, by room, path and id, with the event that each became. */
 export interface PackedTransactions {
   readonly sent: readonly (readonly [string, EventId])[]
@@ -97,9 +105,7 @@ export const aliases = table<string, { readonly roomId: RoomId; readonly creator
 /** Room id → shown in the public directory. */
 export const publicRooms = table<RoomId, true>('public_rooms')
 /** PDUs of transactions already answered, until the pipeline has dealt with them: [arrival position, index]. */
-export const stagedPdus = table<readonly [number, number], { readonly origin: ServerName; readonly pdu: Pdu; readonly roomId: RoomId }>(
-  'staged_pdus',
-)
+export const stagedPdus = table<readonly [number, number], StagedPdu>('staged_pdus')
 /** [target event id, redaction event id]: redactions that came before what they redact. */
 export const pendingRedactions = table<readonly [EventId, EventId], true>('pending_redactions')
 /** [room id, parent event id, relation type, position] → child event id. */
