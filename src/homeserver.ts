@@ -52,6 +52,7 @@ export async function createHomeserver(ports: HomeserverPorts): Promise<Homeserv
     serverName,
     remote: remotes.media,
     maxBytes: ports.settings.maxUploadBytes,
+    maxUserBytes: ports.settings.maxUserMediaBytes,
     incarnation: ports.settings.incarnation,
   })
   const parts = { ...ports, stream, remotes, rooms, federation, keys, users, media }

@@ -20,6 +20,7 @@ import { type BridgeRequest, lifeLock, type NodeIdentity } from './protocol.ts'
 import { Replays } from './replays.ts'
 import { allMigrations, storedSettings, supersededBy } from './schema.ts'
 import { type StoredSettings, settingsOf } from './stored-settings.ts'
+import { browserThumbnailer } from './thumbnailer.ts'
 import { Vouching } from './vouching.ts'
 import { createVerifier } from './webcrypto-verifier.ts'
 
@@ -197,6 +198,7 @@ export class HomeserverHost implements Controlled {
       },
       logger: consoleLogger,
       passwordHasher: createPasswordHasher({ random: browserRandom, fast: settings.fast_password_hash ?? false }),
+      thumbnailer: browserThumbnailer,
       settings: settingsOf(settings, identity.incarnation),
     })
     made.resolve(this.#homeserver)

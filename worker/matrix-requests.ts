@@ -7,7 +7,7 @@ const leaderWithinMs = 15_000
 /** A page that is opened brings a tab host along, and so a leader: it waits less, and comes again. */
 const leaderForPageWithinMs = 3000
 const repeatWithinMs = 20_000
-const ownPaths = /^\/(_matrix|_yurt|\.well-known\/matrix)\/|^\/_synapse\/admin\/v1\/(register$|registration_tokens\b)/
+const ownPaths = /^\/(_matrix|_yurt|\.well-known\/matrix)\/|^\/_synapse\/admin\/v1\/(register$|registration_tokens\b|media\/)/
 /** Pages of the homeserver itself, on which users let clients in and manage their accounts. */
 const authorisationPages = /^\/_matrix\/oauth2\/(authorize|link|account)$/
 const mediaPaths = /^\/_matrix\/client\/v1\/media\//

@@ -10,6 +10,7 @@ export const storedSettingsSchema = v.strictObject({
   guests: v.optional(v.boolean()),
   rate_limits: v.optional(v.boolean()),
   shared_secret: v.optional(text(1024)),
+  max_user_media_bytes: v.optional(v.pipe(v.number(), v.safeInteger(), v.minValue(0))),
   max_upload_bytes: v.optional(v.pipe(v.number(), v.safeInteger(), v.minValue(0))),
   /** For tests: passwords are hardly hashed. */
   fast_password_hash: v.optional(v.boolean()),
@@ -34,6 +35,7 @@ export function settingsOf(stored: StoredSettings, incarnation: number): Setting
     guests: stored.guests ?? false,
     rateLimits: stored.rate_limits ?? true,
     ...(stored.shared_secret === undefined ? {} : { sharedSecret: stored.shared_secret }),
+    ...(stored.max_user_media_bytes === undefined ? {} : { maxUserMediaBytes: stored.max_user_media_bytes }),
     maxUploadBytes: stored.max_upload_bytes ?? 50 << 20,
   }
 }

@@ -2,13 +2,15 @@ import type { BlobStore } from '../ports/blob-store.ts'
 import type { Clock } from '../ports/clock.ts'
 import type { Random } from '../ports/random.ts'
 import { put, remove, type Storage } from '../ports/storage.ts'
+import type { Picture, Thumbnailer, ThumbnailSize } from '../ports/thumbnailer.ts'
 import { encodeUrlSafeBase64 } from '../spec/base64.ts'
 import { forbidden, MatrixError, notFound, tooLarge } from '../spec/errors.ts'
 import type { ServerName, UserId } from '../spec/event.ts'
 import { isServerName } from '../spec/server-name.ts'
+import { Lru } from '../storage/lru.ts'
 import { media, mediaReservations, type StoredMedia } from '../storage/tables/media.ts'
+import { imageSizeOf } from './image-size.ts'
 import type { MediaContent, RemoteMedia } from './remote-media.ts'
-import type { Thumbnailer, ThumbnailSize } from './thumbnailer.ts'
 
 /** How long a media id may wait for its content. */
 const reservationMs = 24 * 3600_000
@@ -18,6 +20,12 @@ const maxOthersBytes = 512 * 1024 * 1024
 const quotaShare = 0.8
 /** Media ids a user may hold at once without content. */
 const maxReservations = 50
+const defaultUserBytes = 2 * 1024 ** 3
+/** Larger pictures are not decoded. */
+const maxPixels = 50_000_000
+/** Thumbnails in memory, and how large one may be to stay there. */
+const keptThumbnails = 100
+const keptThumbnailBytes = 256 * 1024
 
 interface MediaDeps {
   readonly storage: Storage
@@ -29,6 +37,8 @@ interface MediaDeps {
   /** Absent where the platform has no image codec: then originals are served. */
   readonly thumbnailer?: Thumbnailer
   readonly maxBytes: number
+  /** How much one user may keep; 2 GiB unless told. */
+  readonly maxUserBytes?: number | undefined
   /** Part of every media id, so that a restored homeserver never gives one out again. */
   readonly incarnation: number
 }
@@ -43,6 +53,8 @@ export class MediaStore {
   readonly #deps: MediaDeps
   readonly #waiting = new Map<string, Set<() => void>>()
   readonly #fetching = new Map<string, Promise<MediaContent>>()
+  readonly #thumbnails = new Lru<string, Picture>(keptThumbnails)
+  #usedBy: Promise<Map<UserId, number>> | undefined
 
   constructor(deps: MediaDeps) {
     this.#deps = deps
@@ -124,10 +136,35 @@ export class MediaStore {
     return filled
   }
 
-  /** A thumbnail of media of any server; the original where that is no larger, or nothing can make it smaller. */
+  /**
+   * A thumbnail of media of any server; the original where that is no larger, or nothing can make it smaller. Throws
+   * `M_TOO_LARGE` for a picture of too many pixels.
+   */
   async thumbnail(file: { readonly server: ServerName; readonly mediaId: string }, size: ThumbnailSize, wait: Wait): Promise<MediaContent> {
+    const { thumbnailer, serverName } = this.#deps
     const original = await this.download(file.server, file.mediaId, wait)
-    return (await this.#deps.thumbnailer?.thumbnail(original, size)) ?? original
+    const key = JSON.stringify([file.server, file.mediaId, size.width, size.height, size.method, size.animated])
+    const kept = this.#thumbnails.get(key)
+    if (kept || !thumbnailer) return kept ?? original
+    const { width = 0, height = 0 } = imageSizeOf(original.bytes) ?? {}
+    if (width * height > maxPixels) {
+      throw new MatrixError(file.server === serverName ? 413 : 502, 'M_TOO_LARGE', {
+        message: `The picture has ${width} × ${height} pixels`,
+      })
+    }
+    const thumbnail = await thumbnailer.thumbnail(original, size)
+    if (!thumbnail) return original
+    if (thumbnail.bytes.byteLength <= keptThumbnailBytes) this.#thumbnails.set(key, thumbnail)
+    return thumbnail
+  }
+
+  /** Withdraws media of any server, or gives it free again. Throws `M_NOT_FOUND` where it is not here. */
+  async quarantine(server: ServerName, mediaId: string, on: boolean): Promise<void> {
+    const { storage } = this.#deps
+    const stored = await storage.read([media], (tx) => tx.get(media, [server, mediaId]))
+    if (!stored) throw notFound('There is no such media')
+    const { quarantined: _, ...row } = stored
+    await storage.commit([put(media, [server, mediaId], on ? { ...row, quarantined: true } : row)], 'strict')
   }
 
   /** {@link thumbnail}, of this server's media alone. */
@@ -149,6 +186,7 @@ export class MediaStore {
 
   async #kept(server: ServerName, mediaId: string): Promise<MediaContent | undefined> {
     const stored = await this.#deps.storage.read([media], (tx) => tx.get(media, [server, mediaId]))
+    if (stored?.quarantined) throw notFound('There is no such media')
     const bytes = stored && (await this.#deps.blobs.read(`${server}/${mediaId}`))
     if (!stored || !bytes) return undefined
     return { contentType: stored.contentType, bytes, ...(stored.filename === undefined ? {} : { filename: stored.filename }) }
@@ -175,6 +213,7 @@ export class MediaStore {
     const { storage, blobs, clock, maxBytes } = this.#deps
     if (content.bytes.byteLength > maxBytes) throw tooLarge(`Media may have up to ${maxBytes} bytes`)
     await this.#makeSure(content.bytes.byteLength)
+    if (uploader !== undefined) await this.#count(uploader, content.bytes.byteLength)
     await blobs.write(`${server}/${mediaId}`, content.bytes)
     const row: StoredMedia = {
       contentType: content.contentType,
@@ -192,7 +231,9 @@ export class MediaStore {
     const { storage, blobs, serverName } = this.#deps
     const { bytes, quota } = await blobs.usage()
     const rows = await storage.read([media], (tx) => tx.range(media, {}))
-    const others = rows.filter(([[server]]) => server !== serverName).sort(([, a], [, b]) => a.createdTs - b.createdTs)
+    const others = rows
+      .filter(([[server], row]) => server !== serverName && !row.quarantined)
+      .sort(([, a], [, b]) => a.createdTs - b.createdTs)
     let held = others.reduce((sum, [, row]) => sum + row.size, 0)
     const limit = Math.min(maxOthersBytes, quota === undefined ? maxOthersBytes : quota * quotaShare - (bytes - held))
     for (const [[server, mediaId], row] of others) {
@@ -202,6 +243,22 @@ export class MediaStore {
       held -= row.size
     }
     return held + size <= limit
+  }
+
+  /** Counts what a user keeps here. Throws `M_FORBIDDEN` where that becomes too much. */
+  async #count(userId: UserId, size: number): Promise<void> {
+    const { storage, maxUserBytes = defaultUserBytes } = this.#deps
+    this.#usedBy ??= storage
+      .read([media], (tx) => tx.range(media, {}))
+      .then((rows) => {
+        const sums = new Map<UserId, number>()
+        for (const [, row] of rows) if (row.uploader !== undefined) sums.set(row.uploader, (sums.get(row.uploader) ?? 0) + row.size)
+        return sums
+      })
+    const used = await this.#usedBy
+    const sum = (used.get(userId) ?? 0) + size
+    if (sum > maxUserBytes) throw forbidden('You keep as much media here as you may')
+    used.set(userId, sum)
   }
 
   /** New media is refused before events have to be. */

@@ -7,6 +7,7 @@ import type { Random } from './random.ts'
 import type { Settings } from './settings.ts'
 import type { Signer, Verifier } from './signer.ts'
 import type { Storage } from './storage.ts'
+import type { Thumbnailer } from './thumbnailer.ts'
 
 /** All that a homeserver needs of the platform it runs on. */
 export interface HomeserverPorts {
@@ -20,4 +21,6 @@ export interface HomeserverPorts {
   readonly logger: Logger
   readonly passwordHasher: PasswordHasher
   readonly settings: Settings
+  /** Absent where the platform has no image codec: then originals are served. */
+  readonly thumbnailer?: Thumbnailer
 }

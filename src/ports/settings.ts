@@ -11,4 +11,6 @@ export interface Settings {
   readonly sharedSecret?: string
   /** Upload limit in bytes. */
   readonly maxUploadBytes: number
+  /** How much media one user may keep here, in bytes. */
+  readonly maxUserMediaBytes?: number
 }

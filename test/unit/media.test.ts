@@ -13,6 +13,7 @@ import { SeededRandom } from '../simulation/seeded-random.ts'
 
 let handler: Handler
 let fetched: string[]
+let thumbnails: string[]
 
 const web: Web = {
   notify: () => Promise.reject(new Error('not here')),
@@ -29,6 +30,7 @@ const web: Web = {
 
 beforeEach(() => {
   fetched = []
+  thumbnails = []
   const storage = new MemoryStorage()
   const clock: Clock = {
     now: () => 1_000,
@@ -41,6 +43,14 @@ beforeEach(() => {
     random: new SeededRandom(1),
     serverName: 'a.example',
     maxBytes: 1000,
+    maxUserBytes: 2000,
+    thumbnailer: {
+      thumbnail: async ({ bytes }, { width, height, method }) => {
+        if (new TextDecoder().decode(bytes) !== 'picture') return undefined
+        thumbnails.push(`${width}x${height} ${method}`)
+        return { contentType: 'image/png', bytes: new TextEncoder().encode(`${width}x${height} ${method}`) }
+      },
+    },
     incarnation: 1,
     remote: {
       download: async (server, mediaId) => {
@@ -58,7 +68,7 @@ beforeEach(() => {
           userId: `@${token}:a.example`,
           deviceId: 'D',
           tokenHash: token,
-          admin: false,
+          admin: token === 'admin',
           guest: false,
           locked: false,
           suspended: false,
@@ -71,7 +81,7 @@ beforeEach(() => {
   )
 })
 
-function ask(method: string, path: string, options: { body?: string; type?: string; user?: string } = {}) {
+function ask(method: string, path: string, options: { body?: string | Uint8Array<ArrayBuffer>; type?: string; user?: string } = {}) {
   const { body, type = 'text/plain', user = 'alice' } = options
   const headers = { authorization: `Bearer ${user}`, ...(body === undefined ? {} : { 'content-type': type }) }
   const request = new Request(`http://localhost${path}`, { method, headers, ...(body === undefined ? {} : { body }) })
@@ -133,12 +143,12 @@ describe('the content repository', () => {
     expect(fetched).toEqual(['b.example/x'])
   })
 
-  test('asks for no thumbnail without a size, and serves the original where it has no image codec', async () => {
-    const path = await upload('picture', 'image/png')
+  test('asks for no thumbnail without a size, and serves the original where it makes none', async () => {
+    const path = await upload('original', 'image/png')
     const missing = await ask('GET', `/_matrix/client/v1/media/thumbnail/${path}`)
     expect((await missing.json()).errcode).toBe('M_MISSING_PARAM')
     const thumbnail = await ask('GET', `/_matrix/client/v1/media/thumbnail/${path}?width=32&height=32`)
-    expect(await thumbnail.text()).toBe('picture')
+    expect(await thumbnail.text()).toBe('original')
   })
 
   test('asks for a page once however many want its preview, and keeps its image among its own media', async () => {
@@ -156,6 +166,45 @@ describe('the content repository', () => {
     expect(fetched).toEqual(['https://page.example/ undefined', 'https://page.example/picture.png'])
     const image = await ask('GET', `/_matrix/client/v1/media/download/${preview['og:image'].slice('mxc://'.length)}`)
     expect(await image.text()).toBe('picture')
+  })
+
+  test('serves nothing that an administrator withdrew, ours or others’, until it is given free again', async () => {
+    const own = await upload('bad')
+    await ask('GET', '/_matrix/client/v1/media/download/b.example/x')
+    for (const path of [own, 'b.example/x']) {
+      const moderate = (action: string, user?: string) =>
+        ask('POST', `/_synapse/admin/v1/media/${action}/${path}`, { body: '', ...(user ? { user } : {}) })
+      const status = async () => (await ask('GET', `/_matrix/client/v1/media/download/${path}`)).status
+      expect((await moderate('quarantine')).status).toBe(403)
+      expect((await moderate('quarantine', 'admin')).status).toBe(200)
+      expect(await status()).toBe(404)
+      expect((await moderate('unquarantine', 'admin')).status).toBe(200)
+      expect(await status()).toBe(200)
+    }
+    expect(fetched).toEqual(['b.example/x'])
+  })
+
+  test('lets a user keep so much and no more', async () => {
+    for (const size of [900, 900]) await upload('x'.repeat(size))
+    const over = await ask('POST', '/_matrix/media/v3/upload', { body: 'x'.repeat(900) })
+    expect([over.status, (await over.json()).errcode]).toEqual([403, 'M_FORBIDDEN'])
+    expect((await ask('POST', '/_matrix/media/v3/upload', { body: 'x'.repeat(900), user: 'bob' })).status).toBe(200)
+  })
+
+  test('decodes no picture of too many pixels, and asks for each thumbnail once', async () => {
+    const png = (width: number) =>
+      Uint8Array.from([137, 80, 78, 71, 13, 10, 26, 10, 0, 0, 0, 13, 73, 72, 68, 82, 0, 1, width, 0, 0, 0, 255, 255])
+    const thumbnail = async (bytes: Uint8Array<ArrayBuffer>) => {
+      const response = await ask('POST', '/_matrix/media/v3/upload', { body: bytes, type: 'image/png' })
+      const path = String((await response.json()).content_uri).slice('mxc://'.length)
+      return () => ask('GET', `/_matrix/client/v1/media/thumbnail/${path}?width=32&height=32&method=crop`)
+    }
+    const huge = await (await thumbnail(png(0)))()
+    expect([huge.status, (await huge.json()).errcode]).toEqual([413, 'M_TOO_LARGE'])
+    const small = await thumbnail(new TextEncoder().encode('picture'))
+    expect(await (await small()).text()).toBe('32x32 crop')
+    expect(await (await small()).text()).toBe('32x32 crop')
+    expect(thumbnails).toEqual(['32x32 crop'])
   })
 
   test('drops others’ media, the longest kept first, before it runs out of room, and never its own users’', async () => {

@@ -25,6 +25,7 @@ const thumbnailQuery = v.looseObject({
   width: count,
   height: count,
   method: v.optional(v.picklist(['crop', 'scale'])),
+  animated: v.optional(v.picklist(['true', 'false'])),
   timeout_ms: v.optional(count),
 })
 const uploadQuery = v.looseObject({ filename: v.optional(v.pipe(v.string(), v.maxLength(255))) })
@@ -85,7 +86,7 @@ export function mediaEndpoints({ media, serverName, previews }: MediaDeps): Endp
         const isSensible = width > 0 && height > 0 && width <= maxThumbnailSide && height <= maxThumbnailSide
         if (!isSensible) throw invalidParam(`width and height must be between 1 and ${maxThumbnailSide}`)
         const { serverName: server = '', mediaId = '' } = call.params
-        const size = { width, height, method: call.query.method ?? ('scale' as const) }
+        const size = { width, height, method: call.query.method ?? ('scale' as const), animated: call.query.animated === 'true' }
         return mediaResponse(await media.thumbnail({ server, mediaId }, size, waitOf(call)))
       },
     }),
@@ -96,6 +97,17 @@ export function mediaEndpoints({ media, serverName, previews }: MediaDeps): Endp
       // Of an earlier time than now there is no preview to be had.
       handle: ({ query, request }) => previews.of(query.url, request.headers.get('accept-language') ?? undefined),
     }),
+    ...(['quarantine', 'unquarantine'] as const).map((action) =>
+      forUser({
+        method: 'POST',
+        path: `/_synapse/admin/v1/media/${action}/:serverName/:mediaId`,
+        handle: async ({ session, params }) => {
+          if (!session.admin) throw forbidden('Only administrators may do this')
+          await media.quarantine(params.serverName ?? '', params.mediaId ?? '', action === 'quarantine')
+          return {}
+        },
+      }),
+    ),
     open({
       method: 'GET',
       path: ['download/:serverName/:mediaId', 'download/:serverName/:mediaId/:fileName', 'thumbnail/:serverName/:mediaId'].map(

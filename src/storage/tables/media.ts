@@ -9,6 +9,8 @@ export interface StoredMedia {
   readonly createdTs: number
   /** The local user who uploaded it. */
   readonly uploader?: UserId
+  /** An administrator withdrew it: nobody is served. */
+  readonly quarantined?: true
 }
 
 /** A media id given out, whose content is still to come. */

@@ -42,8 +42,19 @@ const preview: Row = {
   },
 }
 
+const moderated: Row = {
+  request: async (world) => ({ as: world.admin, params: await uploaded(world) }),
+  others: 'refused',
+  errors: {
+    '403 M_FORBIDDEN': async (world) => ({ params: await uploaded(world) }),
+    '404 M_NOT_FOUND': (world) => ({ ...unknown, as: world.admin }),
+  },
+}
+
 /** The content repository. */
 export const media: Rows = {
+  'POST /_synapse/admin/v1/media/quarantine/:serverName/:mediaId': moderated,
+  'POST /_synapse/admin/v1/media/unquarantine/:serverName/:mediaId': moderated,
   'GET /_matrix/client/v1/media/preview_url': preview,
   'GET /_matrix/media/v3/preview_url': preview,
   'POST /_matrix/media/v3/upload': {
