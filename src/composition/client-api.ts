@@ -18,6 +18,7 @@ import { pushersEndpoints } from '../api/client/pushers.ts'
 import { readingEndpoints } from '../api/client/reading.ts'
 import { registrationEndpoints } from '../api/client/registration.ts'
 import { registrationTokensEndpoints } from '../api/client/registration-tokens.ts'
+import { rendezvousEndpoints } from '../api/client/rendezvous.ts'
 import { reportEndpoints } from '../api/client/reports.ts'
 import { roomCreationEndpoints } from '../api/client/room-creation.ts'
 import { roomDirectoryEndpoints } from '../api/client/room-directory.ts'
@@ -49,6 +50,7 @@ import { OldSync } from '../sync/old-sync.ts'
 import { RoomViews } from '../sync/room-views.ts'
 import { Sync } from '../sync/sync.ts'
 import { Tokens } from '../sync/token.ts'
+import { Rendezvous } from '../users/rendezvous.ts'
 import { UserDirectory } from '../users/user-directory.ts'
 import { composeOAuth } from './oauth.ts'
 import type { Parts } from './parts.ts'
@@ -111,6 +113,7 @@ export function composeClientApi(parts: Parts): Api {
     ...registrationEndpoints({ ...shared, tokens: users.tokens }),
     ...registrationTokensEndpoints(shared),
     ...roomCreationEndpoints(shared),
+    ...rendezvousEndpoints({ rendezvous: new Rendezvous(parts) }),
     ...reportEndpoints(shared),
     ...roomDirectoryEndpoints({ ...shared, remotePublicRooms: (server, request) => remotes.directory.publicRooms(server, request) }),
     ...roomHistoryEndpoints({ ...shared, history }),

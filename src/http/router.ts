@@ -46,7 +46,7 @@ const formerVersion = /^\/_matrix\/(client|media)\/r0\//
 const corsHeaders = {
   'access-control-allow-origin': '*',
   'access-control-allow-methods': 'GET, POST, PUT, DELETE, OPTIONS, PATCH',
-  'access-control-allow-headers': 'X-Requested-With, Content-Type, Authorization',
+  'access-control-allow-headers': 'X-Requested-With, Content-Type, Authorization, If-Match, If-None-Match',
 }
 
 /** An API of `endpoints`: see {@link createHandler}. */

@@ -1,10 +1,14 @@
 import { type Endpoint, forUser, open } from '../../http/endpoint.ts'
 import { notFound } from '../../spec/errors.ts'
 import type { UserId } from '../../spec/event.ts'
+import type { JsonObject } from '../../spec/json.ts'
 import { defaultRoomVersion, supportedRoomVersions } from '../../spec/room-version.ts'
 
 /** Of the specification; what each added is either served, or optional and answered as the specification says. */
 const versions = Array.from({ length: 19 }, (_, index) => `v1.${index + 1}`)
+
+/** Beyond the specification: only what is served. */
+const unstableFeatures: JsonObject = { 'org.matrix.msc4108': true }
 
 export interface DiscoveryDeps {
   /** Where other clients than the pages of this origin reach the Client-Server API, if anywhere. */
@@ -18,7 +22,7 @@ export function discoveryEndpoints({ clientBaseUrl, admins }: DiscoveryDeps): En
     open({
       method: 'GET',
       path: '/_matrix/client/versions',
-      handle: () => ({ versions, unstable_features: {} }),
+      handle: () => ({ versions, unstable_features: unstableFeatures }),
     }),
     open({
       method: 'GET',

@@ -5,6 +5,7 @@ import { media } from './media.ts'
 import { history, oldSync, sending } from './messages.ts'
 import { oauth } from './oauth.ts'
 import { push } from './push.ts'
+import { rendezvous } from './rendezvous.ts'
 import { directory, membership } from './rooms.ts'
 import type { Rows } from './row.ts'
 import { userData } from './user-data.ts'
@@ -23,6 +24,7 @@ export const clientRows: Rows = {
   ...sending,
   ...oauth,
   ...push,
+  ...rendezvous,
   ...directory,
   ...membership,
   ...userData,
