@@ -5,7 +5,7 @@ import { StateTrie } from '../spec/state-trie.ts'
 import type { StoredMembership } from '../storage/tables/rooms.ts'
 import { receiptEvents } from '../users/receipts.ts'
 import type { EventAudience } from './client-event.ts'
-import { memberEntries, memberOf, type StateWish, sendersOf, stateEntries } from './room-state.ts'
+import { memberEntries, memberOf, roomStateAfter, roomStateBefore, type StateWish, sendersOf, stateEntries } from './room-state.ts'
 import type { RoomViews } from './room-views.ts'
 import type { SyncSources } from './sources.ts'
 import { type RoomSummary, summaryOf } from './summary.ts'
@@ -49,8 +49,8 @@ export class JoinedRooms {
     const viewpoint = new Viewpoint(this.#deps.views.store, { userId: pass.userId, roomId: room.roomId, ignored: pass.ignored })
     const timeline = await this.#timeline(pass, joined, viewpoint)
     const wish: StateWish = {
-      known: isNew || pass.fullState || !news ? noState : await this.#stateBefore(news.first),
-      end: isNew || pass.fullState || !news ? room.state : await this.#stateAfter(news.last),
+      known: isNew || pass.fullState || !news ? noState : await roomStateBefore(this.#deps.views.store, news.first),
+      end: isNew || pass.fullState || !news ? room.state : await roomStateAfter(this.#deps.views.store, news.last),
       timeline: timeline.records,
       limited: timeline.limited,
       after: pass.stateAfter !== undefined,
@@ -180,18 +180,6 @@ export class JoinedRooms {
     return (all ?? pass.accountData.get(roomId) ?? [])
       .map(({ type, content }) => ({ type, content }))
       .filter((event) => pass.filter.roomAccountData({ ...event, roomId }))
-  }
-
-  #stateBefore({ stored }: EventRecord): Promise<StateTrie> {
-    return this.#snapshot(stored.roomBefore ?? stored.stateBefore)
-  }
-
-  #stateAfter({ stored }: EventRecord): Promise<StateTrie> {
-    return this.#snapshot(stored.roomAfter ?? stored.stateAfter)
-  }
-
-  async #snapshot(root: string | undefined): Promise<StateTrie> {
-    return root === undefined ? noState : this.#deps.views.store.state(root)
   }
 }
 

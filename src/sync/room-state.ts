@@ -1,6 +1,6 @@
 import type { EventRecord, RoomStore } from '../rooms/room-store.ts'
 import { type EventId, type RoomEvent, type StateKey, splitStateKey, stateKeyOf, type UserId } from '../spec/event.ts'
-import { StateTrie } from '../spec/state-trie.ts'
+import { type NodeHash, StateTrie } from '../spec/state-trie.ts'
 
 /** The state that goes with a timeline in `/sync`. */
 export interface StateWish {
@@ -46,6 +46,20 @@ export async function memberEntries(store: RoomStore, wish: StateWish, userIds: 
     if (eventId !== undefined) members.set(userId, eventId)
   }
   return members
+}
+
+/** The room's state before an event of the log came: what a client has that knows all before it. */
+export function roomStateBefore(store: RoomStore, { stored }: EventRecord): Promise<StateTrie> {
+  return snapshot(store, stored.roomBefore ?? stored.stateBefore)
+}
+
+/** The room's state once an event of the log had come. */
+export function roomStateAfter(store: RoomStore, { stored }: EventRecord): Promise<StateTrie> {
+  return snapshot(store, stored.roomAfter ?? stored.stateAfter)
+}
+
+async function snapshot(store: RoomStore, root: NodeHash | undefined): Promise<StateTrie> {
+  return root === undefined ? StateTrie.empty : store.state(root)
 }
 
 /** The users whose membership events a client needs to show events: their senders. */

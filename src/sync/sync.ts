@@ -12,6 +12,7 @@ import { RoomLog } from './room-log.ts'
 import { hasLeft, RoomSections } from './room-sections.ts'
 import type { RoomViews } from './room-views.ts'
 import { SharedRooms } from './shared-rooms.ts'
+import { SlidingSync } from './sliding/sliding-sync.ts'
 import type { PresenceState, SyncSources } from './sources.ts'
 import { compileSyncFilter, type SyncFilter } from './sync-filter.ts'
 import type { StateAfterField, SyncPass } from './sync-request.ts'
@@ -65,6 +66,8 @@ export class Sync {
   readonly #lazyMembers = new LazyMembers()
   readonly #deviceLists: DeviceListTracker
   readonly #rooms: RoomSections
+  /** Sliding sync, over the same log and counts. */
+  readonly sliding: SlidingSync
 
   constructor(deps: SyncDeps) {
     this.#deps = deps
@@ -74,6 +77,8 @@ export class Sync {
     const unread = new UnreadCounts({ store, log: this.#log, members, relations, sources })
     this.#rooms = new RoomSections({ views, unread, tokens, sources })
     this.#deviceLists = new DeviceListTracker({ store, members, sources })
+    const shared = { log: this.#log, unread, deviceLists: this.#deviceLists, now: (userId: UserId) => this.#now(userId) }
+    this.sliding = new SlidingSync({ ...deps, ...shared })
   }
 
   /**

@@ -7,12 +7,14 @@ export interface SyncToken {
   readonly position: Position
   /** Up to where to-device messages were given, where not all that waited fitted into the response. */
   readonly toDevice?: Position
+  /** The answer of a sliding sync that gave this token, as its `pos`. */
+  readonly connection?: number
 }
 
 /** A place in a room's history: in topological order (`t` tokens), or in the stream (`s` tokens, as `/sync` gives them). */
 export type PageToken = { readonly point: TimelinePoint } | { readonly position: Position }
 
-const syncPattern = /^s(\d{1,16})_(\d{1,16})(?:_d(\d{1,16}))?$/
+const syncPattern = /^s(\d{1,16})_(\d{1,16})(?:_d(\d{1,16}))?(?:_c(\d{1,16}))?$/
 const pointPattern = /^t(\d{1,20})_(\d{1,16})$/
 
 /** Writes and reads tokens. They carry the incarnation: what a homeserver gave out before it was restored means nothing after. */
@@ -30,9 +32,9 @@ export class Tokens {
     return this.#stream.current
   }
 
-  /** A `next_batch` of `/sync`. */
-  sync({ position, toDevice }: SyncToken): string {
-    return `s${position}_${this.#incarnation}${toDevice === undefined ? '' : `_d${toDevice}`}`
+  /** A `next_batch` of `/sync`, or a `pos`. */
+  sync({ position, toDevice, connection }: SyncToken): string {
+    return `s${position}_${this.#incarnation}${suffix('d', toDevice)}${suffix('c', connection)}`
   }
 
   /** Reads a `since`. Throws `M_INVALID_PARAM` for what this homeserver, in this incarnation, did not give out. */
@@ -42,7 +44,11 @@ export class Tokens {
     if (match === null || Number(match[2]) !== this.#incarnation || position > this.#stream.current) {
       throw invalidParam('This is not a sync token of this homeserver')
     }
-    return { position, ...(match[3] === undefined ? {} : { toDevice: Number(match[3]) }) }
+    return {
+      position,
+      ...(match[3] === undefined ? {} : { toDevice: Number(match[3]) }),
+      ...(match[4] === undefined ? {} : { connection: Number(match[4]) }),
+    }
   }
 
   /** A token for `/messages`: the place right before the event at `point`. */
@@ -55,4 +61,8 @@ export class Tokens {
     const match = pointPattern.exec(token)
     return match ? { point: { depth: Number(match[1]), position: Number(match[2]) } } : { position: this.parseSync(token).position }
   }
+}
+
+function suffix(letter: string, value: number | undefined): string {
+  return value === undefined ? '' : `_${letter}${value}`
 }

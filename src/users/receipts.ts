@@ -152,10 +152,13 @@ export class Receipts {
  */
 export function receiptEvents(entries: readonly ReceiptEntry[], reader: UserId): JsonObject[] {
   const visible = entries.filter(({ type, userId }) => type !== 'm.read.private' || userId === reader)
-  return [...Map.groupBy(visible, ({ threadId }) => threadId).values()].map((ofThread) => ({
-    type: 'm.receipt',
-    content: Object.fromEntries([...Map.groupBy(ofThread, ({ eventId }) => eventId)].map(([eventId, on]) => [eventId, receiptsOn(on)])),
-  }))
+  return [...Map.groupBy(visible, ({ threadId }) => threadId).values()].map(receiptEvent)
+}
+
+/** Receipts in one `m.receipt` event: the last one of a user counts where several are of one event. */
+export function receiptEvent(entries: readonly ReceiptEntry[]): JsonObject {
+  const byEvent = [...Map.groupBy(entries, ({ eventId }) => eventId)]
+  return { type: 'm.receipt', content: Object.fromEntries(byEvent.map(([eventId, on]) => [eventId, receiptsOn(on)])) }
 }
 
 function receiptsOn(entries: readonly ReceiptEntry[]): JsonObject {

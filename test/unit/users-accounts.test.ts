@@ -338,7 +338,7 @@ describe('discovery', () => {
     const { token } = await home.register('alice')
     expect((await home.ask('GET', '/versions')).body).toEqual({
       versions: expect.arrayContaining(['v1.1', 'v1.19']),
-      unstable_features: { 'org.matrix.msc4108': true },
+      unstable_features: expect.objectContaining({ 'org.matrix.msc4108': true, 'org.matrix.simplified_msc3575': true }),
     })
     expect((await home.ask('GET', '/v3/capabilities', { token })).body).toMatchObject({
       capabilities: { 'm.room_versions': { default: '12', available: { '10': 'stable' } } },

@@ -8,7 +8,10 @@ import { defaultRoomVersion, supportedRoomVersions } from '../../spec/room-versi
 const versions = Array.from({ length: 19 }, (_, index) => `v1.${index + 1}`)
 
 /** Beyond the specification: only what is served. */
-const unstableFeatures: JsonObject = { 'org.matrix.msc4108': true }
+const unstableFeatures: JsonObject = {
+  'org.matrix.msc4108': true,
+  'org.matrix.simplified_msc3575': true,
+}
 
 export interface DiscoveryDeps {
   /** Where other clients than the pages of this origin reach the Client-Server API, if anywhere. */

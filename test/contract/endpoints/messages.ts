@@ -100,6 +100,22 @@ export const history: Rows = {
   },
 }
 
+/** Simplified sliding sync. */
+export const slidingSync: Rows = {
+  'POST /_matrix/client/unstable/org.matrix.simplified_msc3575/sync': {
+    request: async (world) => {
+      const { roomId } = await world.room()
+      const wish = { timeline_limit: 20, required_state: [['*', '*']] }
+      return { body: { lists: { all: { ...wish, ranges: [[0, 20]] } }, room_subscriptions: { [roomId]: wish } } }
+    },
+    others: 'own',
+    errors: {
+      '400 M_UNKNOWN_POS': () => ({ query: { pos: 'nowhere' }, body: {} }),
+      '400 M_BAD_JSON': () => ({ body: { lists: { all: { timeline_limit: -1, required_state: [] } } } }),
+    },
+  },
+}
+
 /** The ways to learn what is new that came before `/sync`. */
 export const oldSync: Rows = {
   [`GET ${path}/initialSync`]: { request: () => ({ query: { limit: '5', archived: 'true' } }), others: 'own' },
