@@ -88,6 +88,20 @@ describe('three homeservers in headless Chromium', () => {
     expect(Object.keys(joined).sort()).toEqual([anna.userId, bert.userId, cora.userId])
   })
 
+  test('answer fifty users of whom each waits in four syncs, all of them, when one speaks', { timeout: 120_000 }, async () => {
+    const url = program.url('hs3')
+    const users = await Promise.all(Array.from({ length: 50 }, (_, n) => MatrixUser.register(url, `crowd${n}`)))
+    const [speaker, ...others] = users
+    if (!speaker) throw new Error('nobody is there')
+    const roomId = await speaker.createRoom({ preset: 'public_chat' })
+    await Promise.all(others.map((user) => user.join(roomId, 'hs3')))
+    const began = await Promise.all(users.map((user) => user.sync()))
+    const waiting = users.flatMap((user, n) => Array.from({ length: 4 }, () => user.syncUntilSpoken(roomId, began[n]?.next_batch)))
+    await Promise.all(users.map((user) => user.ask('GET', '/v3/account/whoami')))
+    const eventId = await speaker.say(roomId, 'to all')
+    expect(await Promise.all(waiting)).toEqual(Array.from({ length: 200 }, () => [eventId]))
+  })
+
   test('keep what was acknowledged through a kill, and go on where they were', { timeout: 120_000 }, async () => {
     const dora = await MatrixUser.register(program.url('hs1'), 'dora')
     const emil = await MatrixUser.register(program.url('hs2'), 'emil')

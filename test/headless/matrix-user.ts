@@ -1,3 +1,10 @@
+interface SyncAnswer {
+  readonly next_batch: string
+  readonly rooms?: {
+    readonly join?: Readonly<Record<string, { readonly timeline: { readonly events: readonly { readonly event_id: string }[] } }>>
+  }
+}
+
 /** A Matrix user who speaks plain HTTP. */
 export class MatrixUser {
   readonly baseUrl: string
@@ -36,6 +43,18 @@ export class MatrixUser {
   async say(roomId: string, text: string): Promise<string> {
     const path = `/v3/rooms/${encodeURIComponent(roomId)}/send/m.room.message/${Date.now()}-${this.#transactions++}`
     return (await this.ask<{ event_id: string }>('PUT', path, { msgtype: 'm.text', body: text })).event_id
+  }
+
+  /** What is new since a token, waited for if there is nothing. */
+  sync(since?: string, timeoutMs = 0): Promise<SyncAnswer> {
+    return this.ask('GET', `/v3/sync?timeout=${timeoutMs}${since === undefined ? '' : `&since=${encodeURIComponent(since)}`}`)
+  }
+
+  /** Waits in one sync after the other, which presence ends as well, until something was said in the room: those events. */
+  async syncUntilSpoken(roomId: string, since?: string): Promise<string[]> {
+    const { next_batch: next, rooms } = await this.sync(since, 30_000)
+    const events = rooms?.join?.[roomId]?.timeline.events ?? []
+    return events.length > 0 ? events.map(({ event_id: eventId }) => eventId) : this.syncUntilSpoken(roomId, next)
   }
 
   /** The texts of the room's messages, oldest first. */
