@@ -41,6 +41,7 @@ const schema = v.strictObject({
   domain: v.exactOptional(domain),
   libp2p: v.optional(v.strictObject({ ...listener, port: v.optional(port, 8421), announce: v.optional(v.array(text), []) }), {}),
   federation: v.optional(v.strictObject({ ...listener, port: v.optional(port, 8422), publicPort: v.exactOptional(port) }), {}),
+  metrics: v.exactOptional(v.strictObject({ host: v.optional(text, '127.0.0.1'), port: v.optional(port, 8423) })),
   admission: v.optional(
     v.strictObject({
       mode: v.optional(v.picklist(['token', 'allowlist', 'open'], 'must be "token", "allowlist" or "open"'), 'token'),

@@ -20,6 +20,9 @@ Configuration (defaults in brackets)
   federation.tls           { "certFile", "keyFile" }: a certificate for *.domain; without one it is plain HTTP [none]
   federation.publicPort    the port that the world connects to, where a proxy is in front [federation.port]
 
+  metrics.host             address on which Prometheus is served at /metrics; without "metrics" it is not [127.0.0.1]
+  metrics.port             [8423]; 0 takes a free one
+
   admission.mode           whom the relay serves [token]
                              token      who presents one of the tokens
                              allowlist  the homeservers in admission.labels

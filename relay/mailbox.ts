@@ -18,6 +18,8 @@ export interface Mailbox {
   read(owner: Label, after: number): readonly Mail[]
   remove(owner: Label, ids: readonly number[]): void
   count(owner: Label): number
+  /** All that is kept. */
+  usage(): { readonly transactions: number; readonly bytes: number }
   /** Deletes what has waited for longer than it may. */
   expire(): void
   /** Resolves once all that was handed in is on the disk. */
@@ -56,6 +58,7 @@ export function createMailbox(database: DatabaseSync, limits: MailboxLimits, now
   )
   const removal = database.prepare('DELETE FROM mail WHERE owner = ? AND id = ? RETURNING bytes')
   const expiry = database.prepare('DELETE FROM mail WHERE received < ? RETURNING bytes')
+  const all = database.prepare('SELECT count(*) AS transactions FROM mail')
   const total = database.prepare('SELECT coalesce(sum(bytes), 0) AS bytes FROM mail')
   let totalBytes = Number(total.get()?.bytes)
   let waiting: Waiting[] = []
@@ -118,6 +121,7 @@ export function createMailbox(database: DatabaseSync, limits: MailboxLimits, now
       for (const { bytes } of removed) totalBytes -= Number(bytes)
     },
     count: (owner) => Number(usage.get(owner)?.transactions),
+    usage: () => ({ transactions: Number(all.get()?.transactions), bytes: totalBytes }),
     expire: () => {
       for (const { bytes } of expiry.all(now() - limits.mailboxDays * dayMs)) totalBytes -= Number(bytes)
     },

@@ -12,6 +12,7 @@ import { createHomeservers } from './homeservers.ts'
 import { createInbound } from './inbound.ts'
 import { createRelayNode, labelOfPeer } from './libp2p.ts'
 import { createMailbox } from './mailbox.ts'
+import { createMetrics, listenForPrometheus } from './metrics.ts'
 import { createOutbound } from './outbound.ts'
 import { createOutboundRights } from './outbound-rights.ts'
 import { createSignatureCheck } from './request-signature.ts'
@@ -38,6 +39,8 @@ export interface RelayReady {
   /** What admits a homeserver, where one is needed. */
   readonly token?: string
   readonly federationPort: number
+  /** Where Prometheus is served, if it is. */
+  readonly metricsPort?: number
 }
 
 const housekeepingMs = 3600_000
@@ -57,15 +60,17 @@ export async function startRelay(config: RelayConfig, logger: Logger): Promise<R
   const reach = { trustedCa, allowPrivateAddresses: config.allowPrivateAddresses }
   // Pages and push gateways are asked for by users: what is written down for servers does not lead there.
   const web = createWeb(reach)
-  const outbound = createOutbound({
+  const metrics = createMetrics()
+  const sending = createOutbound({
     ...reach,
     resolve: config.resolve,
     maxResponseBytes: limits.responseMegabytes << 20,
     timeoutMs,
   })
+  const outbound = metrics.outbound(sending)
   const budget = new ByteBudget(limits.bufferMegabytes << 20)
   const signatures = createSignatureCheck(outbound, Date.now)
-  const inbound = createInbound({ tabs, homeservers, mailbox, signatures, domain, names, timeoutMs })
+  const inbound = metrics.inbound(createInbound({ tabs, homeservers, mailbox, signatures, domain, names, timeoutMs }))
   const node = await createRelayNode(config, (label: Label) => tabs.isAwake(label))
   await serveHomeservers(node, {
     admission,
@@ -86,12 +91,15 @@ export async function startRelay(config: RelayConfig, logger: Logger): Promise<R
   await node.start()
   closeStrangers(node, tabs)
   const health = () => ({ status: 'ok', awake: tabs.size, connections: node.getConnections().length })
+  const measured = { awake: () => tabs.size, connections: () => node.getConnections().length, mail: mailbox.usage }
+  const prometheus = config.metrics && (await listenForPrometheus(config.metrics, () => metrics.text(measured)))
   const listener = await listenForServers({ config, inbound, budget, health, logger })
   mailbox.expire()
   const housekeeping = setInterval(() => mailbox.expire(), housekeepingMs)
   const addresses = node.getMultiaddrs().map((address) => multiaddr(address).toString())
   const stop = async (): Promise<void> => {
     clearInterval(housekeeping)
+    prometheus?.close()
     await listener.close()
     await node.stop()
     outbound.close()
@@ -110,6 +118,7 @@ export async function startRelay(config: RelayConfig, logger: Logger): Promise<R
       ...(domain === undefined ? {} : { domain }),
       ...(admission.token === undefined ? {} : { token: admission.token }),
       federationPort: listener.port,
+      ...(prometheus ? { metricsPort: prometheus.port } : {}),
     },
     stop: () => {
       stopped ??= stop()

@@ -131,6 +131,25 @@ describe('ordinary servers reach a homeserver that is awake', () => {
     expect(tab.received).toHaveLength(1)
   })
 
+  test('while /metrics counts what it does, on a port of its own and without anybody’s name', async () => {
+    const { ready, url } = await startTestRelay({ metrics: { port: 0 } })
+    const tab = await startAdmittedTab({ relays: [ready] })
+    const host = `${tab.label}.${domain}`
+    const metrics = `http://127.0.0.1:${ready.metricsPort}`
+    await ask(url, host, version)
+    await tab.stop()
+    await until(async () => (await ask(url, 'x', { ...version, uri: '/health' })).text.includes('"awake":0'))
+    await ask(url, host, send(new TestKey(), host, '1'))
+    const { status, text } = await ask(metrics, 'any', { ...version, uri: '/metrics' })
+    expect(status).toBe(200)
+    expect(text).toContain('yurt_relay_request_seconds_count{direction="inbound",status="2xx"} 2')
+    expect(text).toContain('yurt_relay_awake_homeservers 0')
+    expect(text).toContain('yurt_relay_mail_transactions 1')
+    expect(text).not.toContain(tab.label)
+    expect((await ask(url, host, { ...version, uri: '/metrics' })).status).toBe(404)
+    expect((await ask(metrics, 'any', version)).status).toBe(404)
+  })
+
   test('while /health says how the relay is', async () => {
     const { ready, url } = await startTestRelay()
     await startAdmittedTab({ relays: [ready] })

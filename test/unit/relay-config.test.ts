@@ -82,7 +82,7 @@ describe('the relay configuration', () => {
           ? paths(entry, `${prefix}${key}.`)
           : [[prefix + key, entry]],
       )
-    for (const [path, value] of paths(checkConfig({}, 'test'))) {
+    for (const [path, value] of paths(checkConfig({ metrics: {} }, 'test'))) {
       const lines = help.split('\n').filter((line) => line.trim().startsWith(`${path} `))
       expect(lines, path).toHaveLength(1)
       if (typeof value === 'number') expect(help.slice(help.indexOf(`  ${path} `)), path).toMatch(new RegExp(`^[^\\[]*\\[${value}\\]`))
