@@ -15,6 +15,13 @@ interface Pending {
   readonly reject: (failure: unknown) => void
 }
 
+interface PendingRead {
+  readonly tables: readonly string[]
+  /** Reads, and resolves with what hands the result over. */
+  readonly start: (transaction: IDBTransaction) => Promise<() => void>
+  readonly reject: (failure: unknown) => void
+}
+
 /**
  * The storage port over IndexedDB.
  *
@@ -27,6 +34,7 @@ export class IndexedDbStorage implements Storage {
   readonly #connection: IndexedDbConnection
   readonly #tables: ReadonlySet<string>
   #queue: Pending[] = []
+  readonly #reads: PendingRead[] = []
   #isDraining = false
 
   private constructor(connection: IndexedDbConnection, tables: ReadonlySet<string>, epoch: number) {
@@ -42,10 +50,19 @@ export class IndexedDbStorage implements Storage {
     return new IndexedDbStorage(connection, new Set(tables), await connection.run(takeEpoch))
   }
 
-  /** Repeated from the start when the connection is lost meanwhile: `run` must do nothing but read. */
+  /**
+   * Reads that are asked for in one turn share a transaction, and are answered together: what they do next can be shared again.
+   * Repeated from the start when the connection is lost meanwhile, or another of them fails: `run` must do nothing but read.
+   */
   read<T>(tables: readonly Table<Key, unknown>[], run: (tx: ReadTx) => Promise<T>): Promise<T> {
-    const names = tables.map(({ name }) => name)
-    return this.#connection.run((database) => run(new IndexedDbReads(database.transaction(names, 'readonly'))))
+    const { promise, resolve, reject } = Promise.withResolvers<T>()
+    const start = async (transaction: IDBTransaction): Promise<() => void> => {
+      const result = await run(new IndexedDbReads(transaction))
+      return () => resolve(result)
+    }
+    this.#reads.push({ tables: tables.map(({ name }) => name), start, reject })
+    if (this.#reads.length === 1) queueMicrotask(() => this.#readTogether(this.#reads.splice(0)))
+    return promise
   }
 
   commit(batch: readonly Write[], durability: Durability): Promise<void> {
@@ -77,6 +94,24 @@ export class IndexedDbStorage implements Storage {
   async close(): Promise<void> {
     await this.commit([], 'strict').catch(() => undefined)
     this.#connection.lose('the storage was closed')
+  }
+
+  #readTogether(group: readonly PendingRead[]): void {
+    const names = [...new Set(group.flatMap(({ tables }) => tables))]
+    this.#connection
+      .run((database) => {
+        const transaction = database.transaction(names, 'readonly')
+        return Promise.all(group.map(({ start }) => start(transaction)))
+      })
+      .then(
+        (done) => {
+          for (const resolve of done) resolve()
+        },
+        (failure: unknown) => {
+          if (group.length === 1) group[0]?.reject(failure)
+          else for (const pending of group) this.#readTogether([pending])
+        },
+      )
   }
 
   async #drain(): Promise<void> {

@@ -1,7 +1,7 @@
 import type { RoomMembers } from '../ports/room-members.ts'
 import { last, type Storage } from '../ports/storage.ts'
 import type { EventId, RoomEvent, RoomId, ServerName, StateMap, UserId } from '../spec/event.ts'
-import { splitStateKey, stateKeyOf } from '../spec/event.ts'
+import { type StateKey, splitStateKey, stateKeyOf } from '../spec/event.ts'
 import { serverNameOf } from '../spec/identifiers.ts'
 import type { RoomVersionRules } from '../spec/room-version.ts'
 import { rulesOf } from '../spec/room-version.ts'
@@ -57,6 +57,9 @@ export interface TimelinePoint {
   readonly position: number
 }
 
+/** How many events are looked at in memory before a snapshot is read from storage. */
+const hopLimit = 50
+
 /**
  * Reads rooms and events, from memory where they are hot. The pipeline publishes into it after each durable commit;
  * nothing here writes to storage.
@@ -67,6 +70,7 @@ export class RoomStore implements RoomMembers {
   readonly #loading = new Map<RoomId, Promise<Room | undefined>>()
   readonly #records = new Lru<EventId, EventRecord>(20_000)
   readonly #tries = new Lru<NodeHash, StateTrie>(200)
+  readonly #loadingTries = new Map<NodeHash, Promise<StateTrie>>()
   readonly #memberships = new Map<UserId, Promise<Map<RoomId, StoredMembership>>>()
   readonly #sent: SentTransactions
   readonly #tail: LogTail<EventRecord>
@@ -93,6 +97,12 @@ export class RoomStore implements RoomMembers {
   async state(root: NodeHash): Promise<StateTrie> {
     const known = this.#tries.get(root)
     if (known) return known
+    const loading = this.#loadingTries.get(root) ?? this.#loadTrie(root).finally(() => this.#loadingTries.delete(root))
+    this.#loadingTries.set(root, loading)
+    return loading
+  }
+
+  async #loadTrie(root: NodeHash): Promise<StateTrie> {
     const loader = loadTrie(root)
     let step = loader.next()
     while (!step.done) step = loader.next(await this.#nodes(step.value))
@@ -134,12 +144,43 @@ export class RoomStore implements RoomMembers {
   }
 
   /** The state after the event: what a client means by the state at it. Empty for an outlier. */
-  async stateAfter(record: EventRecord): Promise<StateTrie> {
-    return record.stored.stateAfter === undefined ? StateTrie.empty : this.state(record.stored.stateAfter)
+  stateAfter({ stored, event }: EventRecord): Promise<StateTrie> {
+    return this.#stateOf(event.roomId, stored.stateAfter)
   }
 
-  async stateBefore(record: EventRecord): Promise<StateTrie> {
-    return record.stored.stateBefore === undefined ? StateTrie.empty : this.state(record.stored.stateBefore)
+  stateBefore({ stored, event }: EventRecord): Promise<StateTrie> {
+    return this.#stateOf(event.roomId, stored.stateBefore)
+  }
+
+  /**
+   * What held `key` in the state before an event. Events before it that are at hand tell, as most state differs from the one
+   * before it in a single entry: a snapshot is dear to read.
+   */
+  async entryBefore(record: EventRecord, key: StateKey): Promise<EventId | undefined> {
+    let at = record
+    for (let hop = 0; hop < hopLimit; hop++) {
+      const { stateBefore } = at.stored
+      const known = stateBefore === undefined ? StateTrie.empty : this.#knownState(at.event.roomId, stateBefore)
+      if (known) return known.get(key)
+      const [previousId, ...others] = at.event.prevEvents
+      const previous = previousId === undefined || others.length > 0 ? undefined : this.#records.get(previousId)
+      if (!previous || previous.stored.stateAfter !== stateBefore) break
+      const { event, stored } = previous
+      const isHolder = event.stateKey !== undefined && stored.stateBefore !== stateBefore && stateKeyOf(event.type, event.stateKey) === key
+      if (isHolder) return event.eventId
+      at = previous
+    }
+    return (await this.stateBefore(record)).get(key)
+  }
+
+  async #stateOf(roomId: RoomId, root: NodeHash | undefined): Promise<StateTrie> {
+    return root === undefined ? StateTrie.empty : (this.#knownState(roomId, root) ?? this.state(root))
+  }
+
+  /** A snapshot that is in memory: most often the room's current one. */
+  #knownState(roomId: RoomId, root: NodeHash): StateTrie | undefined {
+    const current = this.#rooms.get(roomId)?.state
+    return current?.root === root ? current : this.#tries.get(root)
   }
 
   /** Events of all rooms in (after, upTo], oldest first, at most `limit`: the log that readers follow. */
@@ -166,9 +207,15 @@ export class RoomStore implements RoomMembers {
             limit,
           }
         : { ...(border ? { after: border } : { from: [roomId, 0, 0] as const }), to: [roomId, Number.MAX_SAFE_INTEGER, 0] as const, limit }
-    const rows = await this.#storage.read([timeline], (tx) => tx.range(timeline, range))
-    const records = await this.events(rows.map(([, eventId]) => eventId))
-    return rows.flatMap(([, eventId]) => records.get(eventId) ?? [])
+    // The events by their positions, which the timeline names, in the same transaction: each read is dear.
+    const { places, missing } = await this.#storage.read([timeline, events], async (tx) => {
+      const places = await tx.range(timeline, range)
+      const unknown = places.flatMap(([[, , position], eventId]) => (this.#records.has(eventId) ? [] : position))
+      const stored = await tx.getMany(events, unknown)
+      return { places, missing: unknown.map((position, i) => [position, stored[i]] as const) }
+    })
+    const read = new Map(missing.flatMap(([position, stored]) => (stored ? [[stored.eventId, this.#record(position, stored)]] : [])))
+    return places.flatMap(([, eventId]) => read.get(eventId) ?? this.#records.get(eventId) ?? [])
   }
 
   /** Every membership of a local user, by room. */

@@ -108,7 +108,7 @@ export class ClientEvents {
   async #replaced(record: EventRecord, viewpoint: Viewpoint): Promise<JsonObject> {
     const { event } = record
     if (event.stateKey === undefined) return {}
-    const replacedId = (await this.#store.stateBefore(record)).get(stateKeyOf(event.type, event.stateKey))
+    const replacedId = await this.#store.entryBefore(record, stateKeyOf(event.type, event.stateKey))
     if (replacedId === undefined || replacedId === event.eventId) return {}
     const replaced = await this.#store.event(replacedId)
     const maySee = replaced !== undefined && (replaced.stored.status === 'outlier' || (await viewpoint.maySee(replaced)))

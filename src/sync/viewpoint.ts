@@ -9,6 +9,7 @@ interface Circumstances {
   readonly membership: JsonValue | undefined
 }
 
+const visibilityKey = stateKeyOf('m.room.history_visibility', '')
 /** How far back a chain of changes of one user's membership is followed. */
 const chainLimit = 50
 
@@ -72,12 +73,14 @@ export class Viewpoint {
   }
 
   async #read(record: EventRecord): Promise<Circumstances> {
-    const state = await this.#store.stateBefore(record)
-    const [visibility, member] = await Promise.all([
-      this.#store.stateEvent(state, 'm.room.history_visibility', ''),
-      this.#store.stateEvent(state, 'm.room.member', this.userId),
-    ])
-    return { visibility: historyVisibilityOf(visibility?.content), membership: member?.content.membership }
+    const keys = [visibilityKey, stateKeyOf('m.room.member', this.userId)]
+    const [visibility, member] = await Promise.all(
+      keys.map(async (key) => {
+        const eventId = await this.#store.entryBefore(record, key)
+        return eventId === undefined ? undefined : this.#store.event(eventId)
+      }),
+    )
+    return { visibility: historyVisibilityOf(visibility?.event.content), membership: member?.event.content.membership }
   }
 
   #joinedUntilDepth(): Promise<number> {

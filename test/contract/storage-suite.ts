@@ -74,6 +74,23 @@ export const storageSuite: readonly StorageCase[] = [
     },
   },
   {
+    name: 'reads of one turn are answered each with its own, and one that fails takes no other with it',
+    run: async (storage) => {
+      await storage.commit([put(letters, 'a', 1), put(pairs, ['a', 1], 'x')], 'strict')
+      const broken = storage.read([letters], async (tx) => {
+        await tx.get(letters, 'a')
+        throw new Error('broken')
+      })
+      const [letter, pair] = [
+        storage.read([letters], (tx) => tx.get(letters, 'a')),
+        storage.read([pairs], (tx) => tx.range(pairs, { from: ['a', 0], to: ['a', 9] })),
+      ]
+      equal(String(await rejection(broken)), 'Error: broken')
+      equal(await letter, 1)
+      equal(await pair, [[['a', 1], 'x']])
+    },
+  },
+  {
     name: 'a prefix is read with the greatest key as its end',
     run: async (storage) => {
       const rows = [

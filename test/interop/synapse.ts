@@ -161,6 +161,7 @@ export class Synapse {
       rc_registration: unlimited,
       rc_joins: { local: unlimited, remote: unlimited },
       rc_joins_per_room: unlimited,
+      rc_room_creation: unlimited,
       rc_invites: { per_room: unlimited, per_user: unlimited, per_issuer: unlimited },
       rc_federation: { window_size: 1000, sleep_limit: 10_000, sleep_delay: 1, reject_limit: 10_000, concurrent: 100 },
     }
