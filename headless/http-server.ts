@@ -55,7 +55,7 @@ async function respond(options: FrontOptions, request: IncomingMessage, response
         request: {
           method: request.method ?? 'GET',
           uri: request.url ?? '/',
-          headers: headersOf(request),
+          headers: { ...headersOf(request), 'x-forwarded-proto': options.tls ? 'https' : 'http' },
           ...(body.byteLength > 0 ? { body } : {}),
         },
       },

@@ -1,6 +1,8 @@
 import type { Homeserver } from '../src/homeserver.ts'
 import type { WireResponse } from '../src/ports/federation-transport.ts'
 import type { Signer } from '../src/ports/signer.ts'
+import type { ServerName } from '../src/spec/event.ts'
+import { isServerName } from '../src/spec/server-name.ts'
 import type { HomeserverEnd } from './federation-bridge.ts'
 import { wholeOrStream } from './port-body.ts'
 
@@ -18,7 +20,8 @@ export function createFederationEnd({ signer, homeserver, pass, superseded }: Fe
   return {
     handle: async ({ surface, address, request: { method, uri, headers, body } }, signal) => {
       const { handleClient, handleFederation } = await homeserver
-      const request = new Request(`https://${signer.serverName}${uri}`, { method, headers, signal, ...(body ? { body } : {}) })
+      const base = surface === 'client' ? clientBase(headers, signer.serverName) : `https://${signer.serverName}`
+      const request = new Request(base + uri, { method, headers, signal, ...(body ? { body } : {}) })
       const handle = surface === 'client' ? handleClient : handleFederation
       const response = await wireResponse(await handle(request, { trusted: false, address, uri }))
       await pass()
@@ -27,6 +30,11 @@ export function createFederationEnd({ signer, homeserver, pass, superseded }: Fe
     sign: async (message) => signer.sign(message),
     superseded,
   }
+}
+
+/** Where a client reached us: what it is told of further addresses begins with that. */
+function clientBase({ host = '', 'x-forwarded-proto': protocol }: Readonly<Record<string, string>>, serverName: ServerName): string {
+  return isServerName(host) ? `${protocol === 'http' ? 'http' : 'https'}://${host}` : `https://${serverName}`
 }
 
 async function wireResponse(response: Response): Promise<WireResponse> {

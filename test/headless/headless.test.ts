@@ -49,6 +49,14 @@ describe('three homeservers in headless Chromium', () => {
     expect(program.homeservers.map(({ serverName }) => serverName)).toEqual(names)
   })
 
+  test('tell clients of addresses where these reach them', async () => {
+    const url = program.url('hs1')
+    const found = await request<{ 'm.homeserver': object }>(url, { method: 'GET', path: '/.well-known/matrix/client' })
+    expect(found['m.homeserver']).toEqual({ base_url: url })
+    const oauth = await request<{ token_endpoint: string }>(url, { method: 'GET', path: '/_matrix/client/v1/auth_metadata' })
+    expect(oauth.token_endpoint).toBe(`${url}/_matrix/oauth2/token`)
+  })
+
   test('register users in one request without a session, and by the shared secret with name and rights', async () => {
     const alice = await MatrixUser.register(program.url('hs1'), 'alice')
     expect(alice.userId).toBe('@alice:hs1')
