@@ -62,6 +62,7 @@ export async function createHomeserver(ports: HomeserverPorts): Promise<Homeserv
   await federation.sender.start()
   await rooms.receiver.resume()
   await push.start()
+  await client.delayedEvents.start()
   return {
     handleClient: client.handle,
     handleFederation: server.handle,
@@ -76,6 +77,7 @@ export async function createHomeserver(ports: HomeserverPorts): Promise<Homeserv
       rooms.receiver.stop()
       await federation.sender.stop()
       await push.stop()
+      await client.delayedEvents.stop()
       await rooms.receiver.idle()
       await neighbourhood.idle()
       await rooms.guestAccess.idle()

@@ -1,5 +1,6 @@
 import { accountEndpoints } from '../api/client/account.ts'
 import { accountDataEndpoints } from '../api/client/account-data.ts'
+import { delayedEventsEndpoints } from '../api/client/delayed-events.ts'
 import { devicesEndpoints } from '../api/client/devices.ts'
 import { discoveryEndpoints } from '../api/client/discovery.ts'
 import { keyBackupEndpoints } from '../api/client/key-backup.ts'
@@ -32,11 +33,13 @@ import { roomUpgradeEndpoints } from '../api/client/room-upgrade.ts'
 import { sharedSecretEndpoints } from '../api/client/shared-secret-registration.ts'
 import { spaceEndpoints } from '../api/client/spaces.ts'
 import { syncEndpoints } from '../api/client/sync.ts'
+import { userSending } from '../api/client/user-sending.ts'
 import { usersEndpoints } from '../api/client/users.ts'
 import { createRateLimit } from '../http/rate-limit.ts'
 import { type Api, createApi } from '../http/router.ts'
 import { UrlPreviews } from '../media/url-previews.ts'
 import { RoomCreator } from '../rooms/create.ts'
+import { DelayedEvents } from '../rooms/delayed-events.ts'
 import { Directory } from '../rooms/directory.ts'
 import { FindableMembers } from '../rooms/findable-members.ts'
 import { Spaces } from '../rooms/spaces.ts'
@@ -60,7 +63,7 @@ import { shownProfile } from './rooms.ts'
 const serversAsked = 3
 
 /** The Client-Server API. */
-export function composeClientApi(parts: Parts): Api {
+export function composeClientApi(parts: Parts): Api & { readonly delayedEvents: DelayedEvents } {
   const { users, keys, rooms, remotes, media, clock, logger, settings, stream } = parts
   const { serverName } = parts.signer
   const { store, membership } = rooms
@@ -82,6 +85,15 @@ export function composeClientApi(parts: Parts): Api {
   const oldSync = new OldSync({ ...parts, views, history, tokens, directory, sources: users })
   const oauth = composeOAuth({ ...parts, ...users })
   const shared = { ...parts, ...users, ...keys, ...rooms, serverName, directory, creator, views, tokens, members: rooms.currentMembers }
+  const sendAsUser = userSending({ ...shared, relations: views.relations })
+  const delayedEvents = new DelayedEvents({
+    ...parts,
+    store,
+    deliver: async ({ userId, ...event }) => {
+      const suspended = (await users.accounts.get(userId))?.suspended ?? false
+      return sendAsUser({ userId, suspended }, event)
+    },
+  })
   const endpoints = [
     ...accountEndpoints({ ...shared, leaveRooms: (userId) => leaveRooms(parts, userId) }),
     ...accountDataEndpoints(shared),
@@ -120,7 +132,8 @@ export function composeClientApi(parts: Parts): Api {
     ...roomMembershipEndpoints(shared),
     ...roomRelationsEndpoints(shared),
     ...roomSearchEndpoints({ ...shared, history }),
-    ...roomSendingEndpoints({ ...shared, relations: views.relations }),
+    ...roomSendingEndpoints({ ...shared, sendAsUser, delayedEvents }),
+    ...delayedEventsEndpoints({ delayedEvents }),
     ...roomStateEndpoints(shared),
     ...roomUpgradeEndpoints({ upgrader: new RoomUpgrader(shared) }),
     ...sharedSecretEndpoints({ ...shared, sharedSecret: settings.sharedSecret }),
@@ -131,7 +144,7 @@ export function composeClientApi(parts: Parts): Api {
       userDirectory: new UserDirectory({ ...users, serverName, source: new FindableMembers({ store, members }) }),
     }),
   ]
-  return createApi(endpoints, {
+  const api = createApi(endpoints, {
     authenticator: {
       user: (token, origin) => users.sessions.user(token, origin),
       server: () => Promise.reject(unauthorized('This is the Client-Server API')),
@@ -139,6 +152,7 @@ export function composeClientApi(parts: Parts): Api {
     logger,
     rateLimit: createRateLimit({ clock, enabled: settings.rateLimits }),
   })
+  return { ...api, delayedEvents }
 }
 
 function deviceLists({ changed, left }: { readonly changed: readonly UserId[]; readonly left: readonly UserId[] }) {

@@ -1,3 +1,4 @@
+import { delayedEventsEndpoints } from '../../src/api/client/delayed-events.ts'
 import { notificationEndpoints } from '../../src/api/client/notifications.ts'
 import { oldSyncEndpoints } from '../../src/api/client/old-sync.ts'
 import { readingEndpoints } from '../../src/api/client/reading.ts'
@@ -13,6 +14,7 @@ import { roomStateEndpoints } from '../../src/api/client/room-state.ts'
 import { roomUpgradeEndpoints } from '../../src/api/client/room-upgrade.ts'
 import { spaceEndpoints } from '../../src/api/client/spaces.ts'
 import { syncEndpoints } from '../../src/api/client/sync.ts'
+import { userSending } from '../../src/api/client/user-sending.ts'
 import { createHandler } from '../../src/http/router.ts'
 import { DeviceLists } from '../../src/keys/device-lists.ts'
 import { OneTimeKeys } from '../../src/keys/one-time-keys.ts'
@@ -21,6 +23,7 @@ import type { Storage } from '../../src/ports/storage.ts'
 import { Backfill } from '../../src/rooms/backfill.ts'
 import { RoomCommitter } from '../../src/rooms/commit.ts'
 import { RoomCreator } from '../../src/rooms/create.ts'
+import { DelayedEvents } from '../../src/rooms/delayed-events.ts'
 import { Directory } from '../../src/rooms/directory.ts'
 import { GapFiller } from '../../src/rooms/gap-filler.ts'
 import { GuestAccess } from '../../src/rooms/guest-access.ts'
@@ -31,7 +34,7 @@ import { RoomReceiver } from '../../src/rooms/receive.ts'
 import type { EventVerifier, RemoteServers } from '../../src/rooms/remote.ts'
 import { RoomQueue } from '../../src/rooms/room-queue.ts'
 import { RoomStore } from '../../src/rooms/room-store.ts'
-import { RoomSender } from '../../src/rooms/send.ts'
+import { type LocalEvent, RoomSender } from '../../src/rooms/send.ts'
 import { Spaces } from '../../src/rooms/spaces.ts'
 import { RoomUpgrader } from '../../src/rooms/upgrade.ts'
 import { missingToken, notFound, unauthorized } from '../../src/spec/errors.ts'
@@ -137,13 +140,19 @@ export async function openClientApi(options: FixtureOptions = {}) {
   const views = new RoomViews({ storage, clock, store, members, accountData })
   const history = new History({ views, tokens, backfill })
   const sync = new Sync({ stream, clock, views, tokens, sources })
+  const sendAsUser = userSending({ sender, membership, directory, store, relations: views.relations })
+  const deliver = ({ userId, ...event }: Omit<LocalEvent, 'sender'> & { readonly userId: string }) =>
+    sendAsUser({ userId, suspended: false }, event)
+  const delayedEvents = new DelayedEvents({ storage, clock, random, logger, store, deliver })
+  await delayedEvents.start()
   const handler = createHandler(
     [
       ...syncEndpoints({ sync }),
       ...oldSyncEndpoints({ oldSync: new OldSync({ views, history, tokens, stream, clock, directory, sources }), views, tokens }),
       ...roomCreationEndpoints({ creator }),
       ...roomMembershipEndpoints({ membership, directory, store }),
-      ...roomSendingEndpoints({ sender, membership, directory, store, relations: views.relations, presence }),
+      ...roomSendingEndpoints({ sendAsUser, delayedEvents, store, presence }),
+      ...delayedEventsEndpoints({ delayedEvents }),
       ...roomStateEndpoints({ views, tokens }),
       ...roomHistoryEndpoints({ views, history, tokens }),
       ...roomRelationsEndpoints({ views, tokens }),
@@ -228,6 +237,7 @@ export async function openClientApi(options: FixtureOptions = {}) {
     signEvent,
     committer,
     guestAccess,
+    delayedEvents,
   }
   return { ...parts, ...sources, profiles, logged, serverName, ask, get, post, put, send, createRoom, join, handler, request }
 }

@@ -1,4 +1,5 @@
 import { type Endpoint, forUser, open } from '../../http/endpoint.ts'
+import { delayLimits } from '../../rooms/delayed-events.ts'
 import { notFound } from '../../spec/errors.ts'
 import type { UserId } from '../../spec/event.ts'
 import type { JsonObject } from '../../spec/json.ts'
@@ -10,6 +11,7 @@ const versions = Array.from({ length: 19 }, (_, index) => `v1.${index + 1}`)
 /** Beyond the specification: only what is served. */
 const unstableFeatures: JsonObject = {
   'org.matrix.msc4108': true,
+  'org.matrix.msc4140': true,
   'org.matrix.simplified_msc3575': true,
 }
 
@@ -61,6 +63,7 @@ export function discoveryEndpoints({ clientBaseUrl, admins }: DiscoveryDeps): En
           'm.3pid_changes': { enabled: false },
           'm.get_login_token': { enabled: true },
           'm.forget_forced_upon_leave': { enabled: false },
+          'org.matrix.msc4140.delayed_events': { max_delay_ms: delayLimits.maxDelayMs, max_scheduled: delayLimits.maxScheduled },
           ...(session.admin ? { 'm.account_moderation': { lock: true, suspend: true } } : {}),
         },
       }),

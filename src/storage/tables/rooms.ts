@@ -1,5 +1,6 @@
 import { table } from '../../ports/storage.ts'
 import type { EventId, Pdu, RoomId, ServerName, UserId } from '../../spec/event.ts'
+import type { JsonObject } from '../../spec/json.ts'
 import type { NodeHash, StateNode } from '../../spec/state-trie.ts'
 
 /** What the pipeline decided about an event. */
@@ -88,6 +89,21 @@ export interface StoredMembership {
   readonly forgotten?: boolean
 }
 
+/** An event that is sent when its time has come, unless it is restarted or cancelled before. */
+export interface StoredDelayedEvent {
+  readonly userId: UserId
+  readonly roomId: RoomId
+  readonly type: string
+  readonly stateKey?: string
+  readonly content: JsonObject
+  readonly delayMs: number
+  /** When its delay began: on our clock, ms. */
+  readonly runningSince: number
+  readonly createdTs: number
+  /** A repeat of the request is the same delayed event. */
+  readonly transaction?: Omit<SentTransaction, 'userId'>
+}
+
 /** Position → event. */
 export const events = table<number, StoredEvent>('events')
 /** Event id → position. */
@@ -111,6 +127,9 @@ export const pendingRedactions = table<readonly [EventId, EventId], true>('pendi
 /** [room id, parent event id, relation type, position] → child event id. */
 export const relations = table<readonly [RoomId, EventId, string, number], EventId>('relations')
 
+/** Delay id → an event that is to be sent later. */
+export const delayedEvents = table<string, StoredDelayedEvent>('delayed_events')
+
 export const roomTables = {
   events,
   eventPositions,
@@ -124,4 +143,5 @@ export const roomTables = {
   stagedPdus,
   pendingRedactions,
   relations,
+  delayedEvents,
 }

@@ -100,6 +100,34 @@ export const history: Rows = {
   },
 }
 
+const delayedPath = '/_matrix/client/unstable/org.matrix.msc4140/delayed_events'
+async function delayed(world: World): Promise<Sample> {
+  const { roomId } = await world.room()
+  const uri = `${path}/rooms/${encodeURIComponent(roomId)}/send/m.room.message/${world.fresh('txn')}?org.matrix.msc4140.delay=60000`
+  // The specification does not know of this answer yet.
+  const request = new Request(`http://home.example${uri}`, {
+    method: 'PUT',
+    headers: { authorization: `Bearer ${world.alice.token}` },
+    body: JSON.stringify({ msgtype: 'm.text', body: 'later' }),
+  })
+  const answer: JsonObject = await (await world.home.homeserver.handleClient(request, { trusted: true, address: 'test', uri })).json()
+  return { params: { delayId: String(answer.delay_id) } }
+}
+const noDelayed = { '404 M_NOT_FOUND': (): Sample => ({ params: { delayId: 'none' } }) }
+
+/** Delayed events. */
+export const delayedEvents: Rows = {
+  [`GET ${delayedPath}`]: { request: () => ({}), others: 'own' },
+  [`POST ${delayedPath}/:delayId`]: {
+    request: async (world) => ({ ...(await delayed(world)), body: { action: 'cancel' } }),
+    others: 'anyone',
+    errors: { '400 M_INVALID_PARAM': async (world) => ({ ...(await delayed(world)), body: { action: 'explode' } }) },
+  },
+  [`POST ${delayedPath}/:delayId/cancel`]: { request: delayed, others: 'anyone', errors: noDelayed },
+  [`POST ${delayedPath}/:delayId/restart`]: { request: delayed, others: 'anyone', errors: noDelayed },
+  [`POST ${delayedPath}/:delayId/send`]: { request: delayed, others: 'anyone', errors: noDelayed },
+}
+
 /** Simplified sliding sync. */
 export const slidingSync: Rows = {
   'POST /_matrix/client/unstable/org.matrix.simplified_msc3575/sync': {

@@ -2,7 +2,7 @@ import { accounts, administration, devices } from './accounts.ts'
 import { discovery } from './discovery.ts'
 import { keyBackup, keys } from './keys.ts'
 import { media } from './media.ts'
-import { history, oldSync, sending, slidingSync } from './messages.ts'
+import { delayedEvents, history, oldSync, sending, slidingSync } from './messages.ts'
 import { oauth } from './oauth.ts'
 import { push } from './push.ts'
 import { rendezvous } from './rendezvous.ts'
@@ -23,6 +23,7 @@ export const clientRows: Rows = {
   ...oldSync,
   ...sending,
   ...slidingSync,
+  ...delayedEvents,
   ...oauth,
   ...push,
   ...rendezvous,
