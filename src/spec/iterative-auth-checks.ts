@@ -55,13 +55,16 @@ export class IterativeAuthChecks {
 
   /** The state, and the auth events of `event` that were not rejected where the state holds nothing. */
   #stateFor(event: RoomEvent): StateLookup {
-    const cited = this.#events.all(event.authEvents).filter(({ rejected }) => !rejected)
-    const implied = this.#events.all(createEventId(this.#rules, event)).filter(({ rejected }) => !rejected)
+    const standIns = [...createEventId(this.#rules, event), ...event.authEvents]
     return (type, stateKey) => {
       const holder = this.get(stateKeyOf(type, stateKey))
       const held = holder === undefined ? undefined : this.#events.get(holder)
-      const standIn = [...implied, ...cited].find((other) => other.event.type === type && other.event.stateKey === stateKey)
-      return (held ?? standIn)?.event
+      if (held !== undefined) return held.event
+      for (const eventId of standIns) {
+        const other = this.#events.get(eventId)
+        if (other?.rejected === false && other.event.type === type && other.event.stateKey === stateKey) return other.event
+      }
+      return undefined
     }
   }
 }

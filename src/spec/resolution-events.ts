@@ -44,11 +44,20 @@ export class ResolutionEvents {
 
   /** Those of the events that exist, once each. */
   all(eventIds: Iterable<EventId>): ResolvableEvent[] {
-    return [...new Set(eventIds)].flatMap((eventId) => this.#found.get(eventId) ?? [])
+    const found: ResolvableEvent[] = []
+    for (const eventId of new Set(eventIds)) {
+      const event = this.#found.get(eventId)
+      if (event !== undefined) found.push(event)
+    }
+    return found
   }
 
   /** The auth event of `event` that holds `(type, '')`, whether rejected or not. */
   cited(event: RoomEvent, type: string): ResolvableEvent | undefined {
-    return this.all(event.authEvents).find((cited) => cited.event.type === type && cited.event.stateKey === '')
+    for (const eventId of event.authEvents) {
+      const cited = this.#found.get(eventId)
+      if (cited?.event.type === type && cited.event.stateKey === '') return cited
+    }
+    return undefined
   }
 }

@@ -1,5 +1,5 @@
 import { type EventId, type RoomEvent, type StateKey, stateKeyOf } from './event.ts'
-import { StateTrie } from './state-trie.ts'
+import { type Leaf, StateTrie } from './state-trie.ts'
 
 /** Where several states, no two of them equal, agree and differ. */
 export class StateConflicts {
@@ -8,12 +8,21 @@ export class StateConflicts {
   /** Under each key on which they differ, what each state holds, in the order of the states. */
   readonly conflicts: ReadonlyMap<StateKey, readonly (EventId | undefined)[]>
   readonly #first: StateTrie
+  /** What was asked of the unconflicted state before: a key's place in a trie takes a hash. */
+  readonly #known = new Map<StateKey, EventId | undefined>()
 
   constructor(first: StateTrie, others: readonly StateTrie[]) {
     this.#first = first
     this.stateCount = 1 + others.length
-    const keys = new Set(others.flatMap((other) => [...StateTrie.diff(first, other)].map(({ key }) => key)))
-    this.conflicts = new Map([...keys].map((key) => [key, [first, ...others].map((state) => state.get(key))]))
+    const conflicts = new Map<StateKey, (EventId | undefined)[]>()
+    for (const [index, other] of others.entries()) {
+      for (const { key, before, after } of StateTrie.diff(first, other)) {
+        const holders = conflicts.get(key) ?? new Array<EventId | undefined>(this.stateCount).fill(before)
+        holders[index + 1] = after
+        conflicts.set(key, holders)
+      }
+    }
+    this.conflicts = conflicts
   }
 
   /** The conflicted state set. */
@@ -23,12 +32,16 @@ export class StateConflicts {
 
   /** What the unconflicted state map holds under `key`. */
   unconflicted(key: StateKey): EventId | undefined {
-    return this.conflicts.has(key) ? undefined : this.#first.get(key)
+    const known = this.#known.get(key)
+    if (known !== undefined || this.#known.has(key)) return known
+    const found = this.conflicts.has(key) ? undefined : this.#first.get(key)
+    this.#known.set(key, found)
+    return found
   }
 
-  /** The values of the unconflicted state map. */
-  *unconflictedEvents(): Generator<EventId> {
-    for (const [key, eventId] of this.#first) if (!this.conflicts.has(key)) yield eventId
+  /** The leaves of the first state: they hold the unconflicted state map, and conflicts beside it. */
+  leaves(): Iterable<Leaf> {
+    return this.#first.leaves()
   }
 
   /** Whether all states hold `event`. */
@@ -38,7 +51,11 @@ export class StateConflicts {
 
   /** The unconflicted state map and, under all other keys, what `resolved` holds; shares structure with the first state. */
   settle(resolved: ReadonlyMap<StateKey, EventId>): StateTrie {
-    const open = [...new Set([...this.conflicts.keys(), ...resolved.keys()])].filter((key) => this.unconflicted(key) === undefined)
-    return this.#first.with(open.map((key) => [key, resolved.get(key)]))
+    const changes = new Map<StateKey, EventId | undefined>()
+    for (const [key, [held]] of this.conflicts) if (resolved.get(key) !== held) changes.set(key, resolved.get(key))
+    for (const [key, eventId] of resolved) {
+      if (!this.conflicts.has(key) && this.unconflicted(key) === undefined) changes.set(key, eventId)
+    }
+    return this.#first.with(changes)
   }
 }

@@ -69,6 +69,12 @@ export function* entriesOf(node: TrieNode): Generator<StateEntry, undefined> {
   else for (const child of node.children) yield* entriesOf(child)
 }
 
+/** All leaves under `node` that hold something. */
+export function* leavesOf(node: TrieNode): Generator<Leaf, undefined> {
+  if (node.kind === 'branch') for (const child of node.children) yield* leavesOf(child)
+  else if (node.size > 0) yield node
+}
+
 /** The hash that names `node`. */
 export function hashOf(node: TrieNode): NodeHash {
   if (node.hash !== undefined) return node.hash

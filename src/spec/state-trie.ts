@@ -3,8 +3,10 @@ import {
   emptyLeaf,
   entriesOf,
   hashOf,
+  type Leaf,
   leafCapacity,
   leafOf,
+  leavesOf,
   type NodeHash,
   nibbleAt,
   nodeOf,
@@ -14,7 +16,7 @@ import {
   type TrieNode,
 } from './state-trie-node.ts'
 
-export type { NodeHash, StateNode } from './state-trie-node.ts'
+export type { Leaf, NodeHash, StateNode } from './state-trie-node.ts'
 
 /** What two states hold under a key on which they differ; `undefined` where one holds nothing. */
 export interface StateDifference {
@@ -99,6 +101,11 @@ export class StateTrie implements StateMap {
    */
   newNodes(isKnown: (hash: NodeHash) => boolean): Iterable<[NodeHash, StateNode]> {
     return unknownNodes(this.node, isKnown)
+  }
+
+  /** The leaves, each the same object in all states that share it: what is worked out from one can be kept by it. */
+  leaves(): Generator<Leaf, undefined> {
+    return leavesOf(this.node)
   }
 
   /** Entries in an order that the content alone decides. */

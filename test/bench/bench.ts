@@ -2,11 +2,13 @@ import { parseArgs } from 'node:util'
 import { clientRows } from './client-rows.ts'
 
 const help = `npm run bench -- [options]
+  engine             the room engine alone: state resolution, state, back-fill
   --rooms NUMBER     how many rooms the account is in (default 500)
   --messages NUMBER  how many messages each of them has (default 4)
   --alone            without Synapse`
 
-const { values } = parseArgs({
+const { values, positionals } = parseArgs({
+  allowPositionals: true,
   options: {
     rooms: { type: 'string', default: '500' },
     messages: { type: 'string', default: '4' },
@@ -15,4 +17,5 @@ const { values } = parseArgs({
   },
 })
 if (values.help) console.log(help)
+else if (positionals.includes('engine')) await (await import('./engine.ts')).benchEngine()
 else await clientRows({ rooms: Number(values.rooms), messagesPerRoom: Number(values.messages) }, { alone: values.alone })

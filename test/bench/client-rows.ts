@@ -6,6 +6,7 @@ import { WebSocketServer } from 'ws'
 import { openBrowser } from '../../headless/browser.ts'
 import { startStaticServer } from '../../scripts/serve.ts'
 import { pagesAtRoot, repairWebRtcRace, serviceWorker } from '../../scripts/vite-plugins.ts'
+import { median, quantile } from './report.ts'
 import type { Measurements, Report, Task } from './site/main.ts'
 import { measureSynapse } from './synapse.ts'
 import type { ClientTimes, Size } from './workload.ts'
@@ -127,15 +128,6 @@ function inWorker({ idleSync, emptyRoundTrip }: ClientTimes): number {
 function row(name: string, times: readonly number[], note = ''): void {
   const figures = `p50 ${median(times).toFixed(1)} ms, p99 ${quantile(times, 0.99).toFixed(1)} ms`
   console.log(`${name.padEnd(46)}${figures}${note && ` (${note})`}`)
-}
-
-function median(times: readonly number[]): number {
-  return quantile(times, 0.5)
-}
-
-function quantile(times: readonly number[], q: number): number {
-  const sorted = [...times].sort((a, b) => a - b)
-  return sorted[Math.min(sorted.length - 1, Math.floor(sorted.length * q))] ?? Number.NaN
 }
 
 function load(): string {

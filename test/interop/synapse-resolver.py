@@ -1,7 +1,8 @@
 """Synapse's own state resolution and authorisation rules, asked by one JSON object a line on stdin, answered by one a line.
 
 In:  {"version", "events": [{"pdu", "rejected"}], "states": [[[type, state_key, event_id]]], "attempts": [[event_id, [event_id]]]}
-Out: {"state": [[type, state_key, event_id]], "allowed": [bool], "ms": the time that the resolution took}, or {"error"}
+Out: {"state": [[type, state_key, event_id]], "allowed": [bool], "ms": [how long each resolution took], "storeMs": [how much of it
+was spent in the store below]}, or {"error"}
 
 All of Synapse here is as it was installed; this script stands in for its database alone. The events are handed over as not yet
 stored, so that the auth difference and the conflicted state subgraph are those of Synapse's resolver. With "stored" they are in
@@ -30,17 +31,18 @@ class Clock:
 class Store:
     def __init__(self, events):
         self.events = events
-        self.chains = {}
+        self.seconds = 0
 
     async def get_events(self, event_ids, allow_rejected=False):
         return {event_id: self.events[event_id] for event_id in event_ids if event_id in self.events}
 
     async def get_auth_chain_difference(self, room_id, state_sets, conflicted_state, additional):
+        begun = time.perf_counter()
         chains = [self.with_auth_chain(state_set) for state_set in state_sets]
         difference = set.union(*chains) - set.intersection(*chains)
-        if conflicted_state is None:
-            return StateDifference(difference, None)
-        return StateDifference(difference, self.subgraph(conflicted_state))
+        subgraph = None if conflicted_state is None else self.subgraph(conflicted_state)
+        self.seconds += time.perf_counter() - begun
+        return StateDifference(difference, subgraph)
 
     def with_auth_chain(self, event_ids):
         seen = set()
@@ -84,8 +86,8 @@ def allows(event, auth_events):
         return False
 
 
-async def resolve(version, room_id, states, events, stored):
-    store = Store(events)
+async def resolve(version, room_id, states, store, stored):
+    events = store.events
     event_map = None if stored else dict(events)
     if version.state_res == StateResolutionVersions.V1:
         return await v1.resolve_events_with_store(room_id, version, states, event_map, store.get_events)
@@ -99,14 +101,17 @@ def answer(question):
     states = [{(kind, key): event_id for kind, key, event_id in state} for state in question["states"]]
     attempts = question.get("attempts", [])
     allowed = [allows(events[event_id], [events[cited] for cited in state]) for event_id, state in attempts]
-    times = []
+    times, store_times = [], []
     for _ in range(question.get("runs", 1)):
         if "runs" in question:
             gc.collect()
+        store = Store(events)
         begun = time.perf_counter()
-        state = asyncio.run(resolve(version, room_id, states, events, question.get("stored", False)))
+        state = asyncio.run(resolve(version, room_id, states, store, question.get("stored", False)))
         times.append((time.perf_counter() - begun) * 1000)
-    return {"state": [[kind, key, event_id] for (kind, key), event_id in state.items()], "allowed": allowed, "ms": times}
+        store_times.append(store.seconds * 1000)
+    entries = [[kind, key, event_id] for (kind, key), event_id in state.items()]
+    return {"state": entries, "allowed": allowed, "ms": times, "storeMs": store_times}
 
 
 for line in sys.stdin:

@@ -24,6 +24,8 @@ interface Answer {
   readonly allowed: readonly boolean[]
   /** How long each resolution took, in milliseconds. */
   readonly ms: readonly number[]
+  /** How much of that was spent in the script's stand-in for Synapse's database. */
+  readonly storeMs: readonly number[]
 }
 
 /** Synapse's state resolution and authorisation rules, in a Python of their own. */
@@ -53,7 +55,7 @@ export class SynapseResolver {
     }
     const line = new Promise<string>((resolve) => this.#waiting.push(resolve))
     this.#process.stdin?.write(`${JSON.stringify(question)}\n`)
-    const answer: { error?: string; state: [string, string, EventId][]; allowed: boolean[]; ms: number[] } = JSON.parse(await line)
+    const answer: Omit<Answer, 'state'> & { error?: string; state: [string, string, EventId][] } = JSON.parse(await line)
     if (answer.error !== undefined) throw new Error(`Synapse: ${answer.error}`)
     return { ...answer, state: new Map(answer.state.map(([type, key, eventId]) => [stateKeyOf(type, key), eventId])) }
   }

@@ -1,4 +1,4 @@
-import { expect } from 'vitest'
+import assert from 'node:assert/strict'
 import { authEventKeys } from '../../src/spec/auth-events.ts'
 import { type EventId, type RoomEvent, type StateKey, stateKeyOf, type UserId } from '../../src/spec/event.ts'
 import type { JsonObject } from '../../src/spec/json.ts'
@@ -88,7 +88,7 @@ export class StateGraph {
   resolve(...states: readonly StateTrie[]): StateTrie {
     const { state } = runResolution(resolveState(this.rules, states), this.events)
     for (const order of [[...states].reverse(), [...states.slice(1), ...states.slice(0, 1)]]) {
-      expect([...runResolution(resolveState(this.rules, order), this.events).state]).toEqual([...state])
+      assert.deepEqual([...runResolution(resolveState(this.rules, order), this.events).state], [...state])
     }
     return state
   }
@@ -115,6 +115,6 @@ export function runResolution(
     step = resolution.next(new Map(found))
   }
   const asked = batches.flat()
-  expect(new Set(asked).size).toBe(asked.length)
+  assert.equal(new Set(asked).size, asked.length)
   return { state: step.value, batches }
 }

@@ -1,0 +1,81 @@
+import { stateKeyOf } from '../../src/spec/event.ts'
+import { type RoomVersionRules, rulesOf } from '../../src/spec/room-version.ts'
+import { resolveState } from '../../src/spec/state-resolution.ts'
+import { StateTrie } from '../../src/spec/state-trie.ts'
+import { installSynapse } from '../interop/synapse.ts'
+import { SynapseResolver } from '../interop/synapse-resolver.ts'
+import { runResolution } from '../unit/spec-state-graph.ts'
+import { forkRoom } from './forked-room.ts'
+import { line, median, raw, times } from './report.ts'
+
+const forks = [
+  { version: '12', size: 1_000 },
+  { version: '12', size: 10_000 },
+  { version: '11', size: 10_000 },
+  { version: '1', size: 10_000 },
+]
+const resolutions = 21
+const roomSizes = [100, 1_000, 10_000, 50_000]
+
+/** Measures the room engine: what it is to resolve, to store, to verify and to take in. */
+export async function benchEngine(): Promise<void> {
+  await resolveForks()
+  await changeStates()
+}
+
+/** State resolution, beside Synapse's own on the same events; both have all events in memory. */
+async function resolveForks(): Promise<void> {
+  const missing = await installSynapse()
+  if (missing !== undefined) console.log(`without Synapse: ${missing}`)
+  for (const { version, size } of forks) {
+    const rules = rulesFor(version)
+    const { room, states, conflicts } = forkRoom(rules, size)
+    const ours = await times(resolutions, () => runResolution(resolveState(rules, states), room.events), 10)
+    const synapse = missing === undefined ? new SynapseResolver() : undefined
+    const theirs = await synapse?.ask({ rules, events: room.events.values(), states, stored: true, runs: resolutions })
+    synapse?.stop()
+    const own = theirs?.ms.map((ms, run) => ms - (theirs.storeMs[run] ?? 0)) ?? []
+    const beside = theirs
+      ? `Synapse ${median(own).toFixed(1)} ms without its database: ${(median(own) / median(ours)).toFixed(1)} times`
+      : ''
+    const what = `fork of a room of ${size} state events, version ${version}`
+    line(what, `${median(ours).toFixed(1)} ms`, `${conflicts.events} events on ${conflicts.keys} keys differ${beside && `; ${beside}`}`)
+    raw('ours', ours)
+    if (!theirs) continue
+    raw('Synapse', own)
+    raw('its stand-in database', theirs.storeMs)
+    const { state } = runResolution(resolveState(rules, states), room.events)
+    const isSame = theirs.state.size === state.size && [...state].every(([key, eventId]) => theirs.state.get(key) === eventId)
+    if (!isSame) throw new Error('Synapse resolves this to another state')
+  }
+}
+
+/** What one change of the state writes, as the room grows. */
+async function changeStates(): Promise<void> {
+  for (const size of roomSizes) {
+    const state = StateTrie.from(Array.from({ length: size }, (_, i) => [member(i), eventId(i)]))
+    const stored = new Set([...state.newNodes(() => false)].map(([hash]) => hash))
+    const bytes = Array.from({ length: 101 }, (_, i) => {
+      const changed = state.set(member((i * 7919) % size), eventId(size + i))
+      return JSON.stringify([...changed.newNodes((hash) => stored.has(hash))]).length
+    })
+    const taken = await times(101, () => state.set(member(1), eventId(-1)).root)
+    const figures = `${median(bytes)} bytes, ${(median(taken) * 1000).toFixed(0)} µs`
+    line(`one change of a state of ${size}`, figures, `greatest ${Math.max(...bytes)} bytes`)
+  }
+}
+
+function member(index: number) {
+  return stateKeyOf('m.room.member', `@user${index}:server${index % 300}.example`)
+}
+
+/** As long as a real one. */
+function eventId(index: number): string {
+  return `$${String(index).padStart(43, 'x')}`
+}
+
+function rulesFor(version: string): RoomVersionRules {
+  const rules = rulesOf(version)
+  if (!rules) throw new Error(`there is no room version ${version}`)
+  return rules
+}
