@@ -11,7 +11,7 @@ interface MemberCase extends AuthCase {
   readonly senderMembership: string
 }
 
-/** The rules for `m.room.member` (room version 12, rule 5). */
+/** The rules for `m.room.member`: rule 5, by the numbers of room version 12, as in all comments here (rule 4 in versions 6 to 11). */
 export function checkMember(judged: AuthCase): Verdict {
   const { event, rules, state, signatures } = judged
   const target = event.stateKey
@@ -44,6 +44,7 @@ function checkMembership(judged: MemberCase): Verdict {
   }
 }
 
+/** Rule 5.3: `join`. */
 function checkJoin(judged: MemberCase): Verdict {
   const { event, create, rules, target, targetMembership } = judged
   const isFirst = event.prevEvents.length === 1 && event.prevEvents[0] === create.eventId
@@ -68,17 +69,20 @@ function isRestricted({ auth }: RoomVersionRules, joinRule: JsonValue | undefine
   return (auth.restricted && joinRule === 'restricted') || (auth.knockRestricted && joinRule === 'knock_restricted')
 }
 
+/** Rule 5.3.5.2: a joined user who may invite has authorised a restricted join. */
 function canAuthorise({ event, levels, state }: MemberCase): boolean {
   const authoriser = event.content.join_authorised_via_users_server
   return typeof authoriser === 'string' && membershipIn(state, authoriser) === 'join' && levels.user(authoriser) >= levels.invite
 }
 
+/** Rule 5.4.2 to 5.4.5: `invite`. */
 function checkInvite({ event, levels, senderMembership, targetMembership }: MemberCase): Verdict {
   if (senderMembership !== 'join') return reject('the sender is not in the room')
   if (targetMembership === 'join' || targetMembership === 'ban') return reject(`the invited user is in the room or banned`)
   return allowIf(levels.user(event.sender) >= levels.invite, 'the sender may not invite')
 }
 
+/** Rule 5.4.1: `invite` with a `third_party_invite`. */
 function checkThirdPartyInvite({ event, state, signatures, target, targetMembership }: MemberCase): Verdict {
   if (targetMembership === 'ban') return reject('the invited user is banned')
   const invite = event.content.third_party_invite
@@ -93,18 +97,20 @@ function checkThirdPartyInvite({ event, state, signatures, target, targetMembers
   return allowIf(signatures.thirdPartySigned(signed, publicKeysOf(offer)), 'the third-party invite is not signed')
 }
 
-/** The keys by which a third-party invite may be signed: `public_key`, and `public_key` of each of `public_keys`. */
+/** Rule 5.4.1.7: the keys by which a third-party invite may be signed: `public_key`, and `public_key` of each of `public_keys`. */
 function publicKeysOf({ content }: RoomEvent): string[] {
   const listed = Array.isArray(content.public_keys) ? content.public_keys : []
   const keys = [content.public_key, ...listed.map((entry) => (isObject(entry) ? entry.public_key : undefined))]
   return keys.filter((key) => typeof key === 'string')
 }
 
+/** Rule 5.5.1: `leave` by the user. */
 function checkLeave({ rules, targetMembership }: MemberCase): Verdict {
   const mayLeave = targetMembership === 'join' || targetMembership === 'invite' || (rules.auth.knock && targetMembership === 'knock')
   return allowIf(mayLeave, 'the sender is not in the room')
 }
 
+/** Rule 5.5.2 to 5.5.5: `leave` by another: a kick, an unban, a withdrawn invite or a refused knock. */
 function checkKick({ event, levels, target, targetMembership, senderMembership }: MemberCase): Verdict {
   if (senderMembership !== 'join') return reject('the sender is not in the room')
   const own = levels.user(event.sender)
@@ -112,12 +118,14 @@ function checkKick({ event, levels, target, targetMembership, senderMembership }
   return allowIf(own >= levels.kick && levels.user(target) < own, 'the sender may not kick this user')
 }
 
+/** Rule 5.6: `ban`. */
 function checkBan({ event, levels, target, senderMembership }: MemberCase): Verdict {
   if (senderMembership !== 'join') return reject('the sender is not in the room')
   const own = levels.user(event.sender)
   return allowIf(own >= levels.ban && levels.user(target) < own, 'the sender may not ban this user')
 }
 
+/** Rule 5.7, from version 7 on: `knock`. */
 function checkKnock(judged: MemberCase): Verdict {
   const joinRule = joinRuleOf(judged)
   const isOpen = joinRule === 'knock' || (judged.rules.auth.knockRestricted && joinRule === 'knock_restricted')

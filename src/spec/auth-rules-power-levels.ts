@@ -22,6 +22,7 @@ export function checkPowerLevels(judged: AuthCase): Verdict {
   return forbidden === undefined ? allow : reject(forbidden)
 }
 
+/** Rules 10.1 to 10.4: what a version does not allow in any `m.room.power_levels`. */
 function findMalformed({ rules, event: { content }, create }: AuthCase): string | undefined {
   const isLevel = (value: JsonValue | undefined): boolean => readLevel(rules, value) !== undefined
   if (rules.auth.integerPowerLevels) {
@@ -44,6 +45,7 @@ function isLevels(value: JsonValue | undefined, isLevel: (level: JsonValue) => b
   return isObject(value) && Object.values(value).every(isLevel)
 }
 
+/** Rules 10.6 to 10.10: what the sender's own level does not allow to add, change or remove. */
 function findForbidden({ rules, event, levels }: AuthCase, current: JsonObject): string | undefined {
   const own = levels.user(event.sender)
   const sections = rules.auth.guardsNotificationLevels ? ['events', 'notifications'] : ['events']

@@ -45,6 +45,7 @@ export function checkAuth(
   return checkByType({ rules, event, create, levels, state, signatures })
 }
 
+/** Rule 1 of every room version; what changed: `creator` until version 10, no `room_id` and `additional_creators` in version 12. */
 function checkCreate(rules: RoomVersionRules, event: RoomEvent): Verdict {
   const { content, sender } = event
   if (event.prevEvents.length > 0) return reject('a create event has no prev_events')
@@ -60,6 +61,7 @@ function checkCreate(rules: RoomVersionRules, event: RoomEvent): Verdict {
   return allowIf(others === undefined || isListOfUsers, 'additional_creators is not a list of user IDs')
 }
 
+/** Rules 4 to 12 of room versions 1 to 5, of which version 6 drops rule 4 and version 3 rule 11; rules 5 to 11 of version 12. */
 function checkByType(judged: AuthCase): Verdict {
   const { event, rules, levels, state } = judged
   const { type, stateKey, sender } = event

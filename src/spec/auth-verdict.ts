@@ -47,7 +47,7 @@ export function membershipIn(state: StateLookup, userId: UserId): string {
   return typeof membership === 'string' ? membership : 'leave'
 }
 
-/** Whether `create`, by the rules of version 12, is the create event of the room of `event`. */
+/** Whether `create`, by rule 2 of version 12, is the create event of the room of `event`. */
 export function isCreateOf(create: RoomEvent, event: RoomEvent): boolean {
   return create.type === 'm.room.create' && event.roomId === `!${create.eventId.slice(1)}`
 }

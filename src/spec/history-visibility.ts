@@ -12,7 +12,7 @@ export interface Viewer {
   readonly joinedAfter: boolean
 }
 
-/** The visibility that `m.room.history_visibility` of this content sets: `shared` where it is missing or not understood. */
+/** The visibility that `m.room.history_visibility` of this content sets (Client-Server API, "Room history visibility"): `shared` where it is missing or not understood. */
 export function historyVisibilityOf(content: JsonObject | undefined): HistoryVisibility {
   const visibility = content?.history_visibility
   return visibility === 'world_readable' || visibility === 'invited' || visibility === 'joined' ? visibility : 'shared'

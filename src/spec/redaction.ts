@@ -2,7 +2,7 @@ import type { Pdu } from './event.ts'
 import { isObject, type JsonObject, type JsonValue } from './json.ts'
 import type { RedactionRules, RoomVersionRules } from './room-version.ts'
 
-/** In alphabetical order, as they are hashed. */
+/** The top-level keys that stay (rooms/v11, "Redactions"), in alphabetical order, as they are hashed. */
 const keptKeys = [
   'auth_events',
   'content',
@@ -17,6 +17,7 @@ const keptKeys = [
   'state_key',
   'type',
 ]
+/** Those that stay in versions 1 to 10 (rooms/v1, "Redactions"). */
 const keptKeysUntilV10 = [
   'auth_events',
   'content',
@@ -38,7 +39,7 @@ const keptKeysUntilV10 = [
 const levelKeys = ['ban', 'events', 'events_default', 'kick', 'redact', 'state_default', 'users', 'users_default']
 
 /**
- * What is left of `pdu` once redacted, by the redaction algorithm of its room version. A new object; the given one stays.
+ * What is left of `pdu` once redacted, by the redaction algorithm of its room version (room versions 1, 6, 8, 9 and 11, "Redactions"). A new object; the given one stays.
  * Never fails: what an event has in the wrong shape is dropped like any other key.
  */
 export function redact(pdu: Pdu, rules: RoomVersionRules): Pdu {
@@ -57,6 +58,7 @@ function redactContent(type: JsonValue | undefined, content: JsonObject, rules: 
   return kept
 }
 
+/** The keys of `content` that stay, by the type of the event. */
 function keptContentKeys(type: JsonValue | undefined, rules: RedactionRules): readonly string[] {
   switch (type) {
     case 'm.room.member':

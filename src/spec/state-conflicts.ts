@@ -1,7 +1,10 @@
 import { type EventId, type RoomEvent, type StateKey, stateKeyOf } from './event.ts'
 import { type Leaf, StateTrie } from './state-trie.ts'
 
-/** Where several states, no two of them equal, agree and differ. */
+/**
+ * Where several states, no two of them equal, agree and differ (rooms/v2, "Unconflicted state map and conflicted state set"; rooms/v1
+ * calls conflicting only what holds different events, not what some states lack).
+ */
 export class StateConflicts {
   /** How many states there are. */
   readonly stateCount: number

@@ -9,7 +9,7 @@ import { StateTrie } from './state-trie.ts'
 export type { ResolvableEvent, Resolving } from './resolution-events.ts'
 
 /**
- * The resolution of a set of room states by the algorithm of the room's version. Yields the IDs of events that it needs, in batches
+ * The resolution of a set of room states by the algorithm of the room's version (rooms/v1, rooms/v2 and rooms/v12, "State resolution"). Yields the IDs of events that it needs, in batches
  * and each ID once, and wants those of them that exist, rejected ones included; a missing event counts for nothing. The outcome
  * depends on the states and events alone, and shares structure with one of the states.
  *
