@@ -21,6 +21,7 @@ const steps: readonly Step[] = [
   vitest('contract', 10),
   vitest('spec', 10),
   vitest('simulation', 20),
+  check('mutants', script('mutants')),
   {
     name: 'browser',
     run: () =>

@@ -1,0 +1,166 @@
+import type { Fault, Killer } from './fault.ts'
+
+const unit = (file: string, test: string): Killer => ({ file: `test/unit/${file}.test.ts`, test })
+const seed = (number: number): Killer => ({
+  file: `test/simulation/${number % 2 === 1 ? 'odd' : 'even'}-seeds.test.ts`,
+  test: `(seed ${number})`,
+})
+
+/** Takes every event for one that is well signed. */
+const believingAll = '{ verify: async (events) => events.map(() => undefined) }'
+
+/** What must never go unnoticed: each of these, planted, has to make a test fail. */
+export const faults: readonly Fault[] = [
+  {
+    name: 'soft-fail skipped',
+    file: 'src/rooms/room-draft.ts',
+    text: "return now.allowed ? { status: 'accepted' } : { status: 'soft-failed', reason: now.reason }",
+    becomes: "return now.allowed ? { status: 'accepted' } : { status: 'accepted', reason: now.reason }",
+    killers: [unit('rooms-soft-failure', 'is not shown, and nothing is built upon it')],
+  },
+  {
+    name: 'soft-failed event made an extremity',
+    file: 'src/rooms/room-draft.ts',
+    text: 'if (isNew) await this.#moveForward(',
+    becomes: "if (live && status !== 'rejected') await this.#moveForward(",
+    killers: [unit('rooms-soft-failure', 'is not shown, and nothing is built upon it')],
+  },
+  {
+    name: 'ends of a room left behind soft-failed events',
+    file: 'src/rooms/room-draft.ts',
+    text: "rejected || status === 'soft-failed')",
+    becomes: 'rejected)',
+    killers: [unit('rooms-soft-failure', 'no end of the room is left behind it')],
+  },
+  {
+    name: 'ties sorted the other way',
+    file: 'src/spec/power-ordering.ts',
+    text: 'return a.eventId < b.eventId ? -1 : a.eventId > b.eventId ? 1 : 0',
+    becomes: 'return a.eventId < b.eventId ? 1 : a.eventId > b.eventId ? -1 : 0',
+    killers: [unit('spec-state-resolution', '')],
+  },
+  {
+    name: 'mainline order reversed',
+    file: 'src/spec/mainline-ordering.ts',
+    text: 'a.position > b.position ? -1 : 1',
+    becomes: 'a.position > b.position ? 1 : -1',
+    killers: [unit('spec-state-resolution', '')],
+  },
+  {
+    name: 'unconflicted overlay skipped',
+    file: 'src/spec/state-conflicts.ts',
+    text: 'if (!this.conflicts.has(key) && this.unconflicted(key) === undefined) changes.set(key, eventId)',
+    becomes: 'if (!this.conflicts.has(key)) changes.set(key, eventId)',
+    killers: [unit('spec-state-resolution-properties', 'keeps what all states hold')],
+  },
+  {
+    name: 'rejected auth event accepted',
+    file: 'src/spec/auth-rules-auth-events.ts',
+    text: 'if (rejected) return',
+    becomes: 'if (rejected && seen.size > 100) return',
+    killers: [unit('spec-auth-events', 'rejects a rejected event')],
+  },
+  {
+    name: 'auth events from another room accepted',
+    file: 'src/spec/auth-rules-auth-events.ts',
+    text: 'if (cited.roomId !== event.roomId) return',
+    becomes: 'if (cited.roomId === undefined) return',
+    killers: [unit('spec-auth-events', 'rejects an event of another room')],
+  },
+  {
+    name: 'commit split in two',
+    file: 'src/streams/stream.ts',
+    text: "await this.#storage.commit(writes, options.durability ?? 'strict')",
+    becomes:
+      "await this.#storage.commit(writes.slice(0, 1), options.durability ?? 'strict')\n      await this.#storage.commit(writes.slice(1), options.durability ?? 'strict')",
+    killers: [unit('rooms-durability', 'are one commit')],
+  },
+  {
+    name: 'acknowledged before committed',
+    file: 'src/rooms/room-queue.ts',
+    text: '      await this.#committer.commit(draft)\n      for (const done of outcomes) done()',
+    becomes: '      for (const done of outcomes) done()\n      await this.#committer.commit(draft)',
+    killers: [unit('rooms-durability', 'is acknowledged only once it is durable')],
+  },
+  {
+    name: 'shown before committed',
+    file: 'src/streams/stream.ts',
+    text: "await this.#storage.commit(writes, options.durability ?? 'strict')\n      options.published?.(first)",
+    becomes: "options.published?.(first)\n      await this.#storage.commit(writes, options.durability ?? 'strict')",
+    killers: [unit('rooms-durability', 'is acknowledged only once it is durable')],
+  },
+  {
+    name: 'transaction of another server answered before it is staged',
+    file: 'src/rooms/receive.ts',
+    text: 'const first = await this.#deps.stream.commit(1, (position) => events.map((event, i) => put(stagedPdus, [position, i], rowOf(event))))',
+    becomes:
+      'const first = this.#deps.stream.current + 1\n    void this.#deps.stream.commit(1, (position) => events.map((event, i) => put(stagedPdus, [position, i], rowOf(event))))',
+    killers: [unit('rooms-durability', 'is answered only once it is durable')],
+  },
+  {
+    name: 'cursor advanced before the 200',
+    file: 'src/federation/destination-queue.ts',
+    text: '      await this.#deliver(transaction)\n',
+    becomes:
+      "      this.#position = transaction.range.upTo\n      await storage.commit([this.#row(undefined)], 'strict')\n      await this.#deliver(transaction)\n",
+    killers: [unit('federation-sender', 'at any commit loses no event and keeps the order')],
+  },
+  {
+    name: 'position reused after a crash',
+    file: 'src/streams/stream.ts',
+    text: "put(meta, 'position', mark)",
+    becomes: "put(meta, 'position', this.#next - 1)",
+    killers: [unit('rooms-durability', 'no position is given twice'), seed(1)],
+  },
+  {
+    name: 'epoch check removed',
+    file: 'worker/indexeddb-storage.ts',
+    text: 'if (request.result === this.epoch) return',
+    becomes: 'if (request.result !== undefined) return',
+    killers: [{ file: 'test/contract/storage.test.ts', test: 'writes nothing once a newer leader has opened it' }],
+  },
+  {
+    name: 'history visibility taken after the event',
+    file: 'src/sync/viewpoint.ts',
+    text: 'const eventId = await this.#store.entryBefore(record, key)',
+    becomes: 'const eventId = (await this.#store.stateAfter(record)).get(key)',
+    killers: [unit('sync-visibility', '')],
+  },
+  {
+    name: 'history visibility taken from the room as it is now',
+    file: 'src/sync/viewpoint.ts',
+    text: 'const eventId = await this.#store.entryBefore(record, key)',
+    becomes: 'const eventId = (await this.#store.room(this.roomId))?.state.get(key)',
+    killers: [unit('sync-visibility', '')],
+  },
+  {
+    name: 'redaction not applied to the hash',
+    file: 'src/spec/event-hash.ts',
+    text: 'sha256(canonicalBytesWithout(redact(pdu, rules), outsideReferenceHash))',
+    becomes: 'sha256(canonicalBytesWithout(pdu, outsideReferenceHash))',
+    killers: [unit('spec-event-hash', 'does not change with redactable content')],
+  },
+  ...unsignedBy({
+    'a transaction': ['src/rooms/receive.ts', 'receivePdus(ofRoom, room, this.#deps.verifier)', 'in a transaction'],
+    'a join through us': ['src/rooms/receive.ts', 'receivePdus([signed], room, verifier)', 'as a join through us'],
+    'an answer to get_missing_events': [
+      'src/rooms/gap-filler.ts',
+      'pdus?.slice(0, gapLimits.eventsInAnswer) ?? [], gap, verifier)',
+      'as what came before',
+    ],
+    'single events': ['src/rooms/gap-filler.ts', 'receivePdus(given, gap, verifier)', 'as an auth event'],
+    'a told state': ['src/rooms/gap-filler.ts', '[...whole.state, ...whole.authChain], gap, verifier)', 'as part of a state'],
+    'back-fill': ['src/rooms/backfill.ts', 'pdus.slice(0, wanted.limit), gap, verifier)', 'in back-fill'],
+  }),
+]
+
+/** The signature check skipped on each of the ways by which events come: file, text, and the test that names the way. */
+function unsignedBy(ways: Readonly<Record<string, readonly [file: string, text: string, test: string]>>): Fault[] {
+  return Object.entries(ways).map(([way, [file, text, test]]) => ({
+    name: `signature check skipped for ${way}`,
+    file,
+    text,
+    becomes: text.replace(/(this\.#deps\.)?verifier\)$/, `${believingAll})`),
+    killers: [unit('rooms-forged-events', test)],
+  }))
+}
