@@ -18,7 +18,13 @@ function messageText(event: MatrixEvent): string {
   const { msgtype, body }: { msgtype?: unknown; body?: unknown } = event.getContent()
   if (msgtype === MsgType.Image) return 'Picture'
   if (msgtype === MsgType.File || msgtype === MsgType.Video || msgtype === MsgType.Audio) return 'File'
-  return typeof body === 'string' ? body : ''
+  return bodyOf(event, body)
+}
+
+/** The text of a message. Older clients repeat what they answer at its head: that is shown apart. */
+export function bodyOf(event: MatrixEvent, body: unknown): string {
+  if (typeof body !== 'string') return ''
+  return event.replyEventId !== undefined && body.startsWith('> <') ? body.replace(/^(>[^\n]*\n)+\n?/, '') : body
 }
 
 /** What happened to the room, as a sentence; `undefined` for what people need not see. */

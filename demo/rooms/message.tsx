@@ -5,8 +5,10 @@ import { attachmentOf } from '../media/attachment.ts'
 import { FileAttachment } from '../media/file-attachment.tsx'
 import { Picture } from '../media/picture.tsx'
 import { useClient } from '../session/client-context.ts'
-import { nameIn } from './event-text.ts'
+import { bodyOf, nameIn } from './event-text.ts'
 import { MessageBody } from './message-body.tsx'
+import { Quote } from './quote.tsx'
+import { Reactions } from './reactions.tsx'
 import { SendState } from './send-state.tsx'
 
 interface MessageProps {
@@ -42,7 +44,10 @@ export function Message({ event, room, isFirst, readers }: MessageProps) {
             {clock.format(date)}
           </time>
         </div>
+        {!event.isRedacted() && <Quote event={event} room={room} />}
         <Content event={event} sender={name} />
+        {event.replacingEvent() && !event.isRedacted() && <p className="message-readers">Edited</p>}
+        <Reactions event={event} room={room} />
         <SendState event={event} room={room} />
         {readers.length > 0 && <p className="message-readers">{`Read by ${readers.join(', ')}`}</p>}
       </div>
@@ -62,7 +67,7 @@ function Content({ event, sender }: { event: MatrixEvent; sender: string }) {
   if (event.isDecryptionFailure()) return <p className="message-faint">{undecryptable(event)}</p>
   if (event.getType() === EventType.RoomMessageEncrypted) return <p className="message-faint">Decrypting…</p>
   const { msgtype, body }: { msgtype?: unknown; body?: unknown } = event.getContent()
-  const text = typeof body === 'string' ? body : ''
+  const text = bodyOf(event, body)
   const attachment = attachmentOf(event.getContent())
   if (attachment && msgtype === MsgType.Image) return <Picture attachment={attachment} />
   if (attachment) return <FileAttachment attachment={attachment} />

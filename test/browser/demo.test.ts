@@ -97,6 +97,42 @@ test('a room that is open to its link is joined at once, and its pictures arrive
   await expect(said(alice, 'Nice poster')).toBeVisible({ timeout: 30_000 })
 })
 
+test('answers, reactions and edits of other clients are shown as what they are, and a reaction can be joined', async ({ begin }) => {
+  const { page } = await begin('Alice')
+  await createRoom(page, 'Fair', { encrypted: false })
+  await say(page, 'The tomatoes are ripe')
+  await page.evaluate(async () => {
+    const { accessToken } = JSON.parse(localStorage.getItem('yurt.session') ?? '{}')
+    const room = `/_matrix/client/v3/rooms/${location.hash.replace('#/room/', '')}`
+    const headers = { authorization: `Bearer ${accessToken}` }
+    const { chunk } = await (await fetch(`${room}/messages?dir=b&limit=1`, { headers })).json()
+    const about = chunk[0].event_id
+    const send = async (type: string, content: object): Promise<string> => {
+      const url = `${room}/send/${type}/${crypto.randomUUID()}`
+      return (await (await fetch(url, { method: 'PUT', headers, body: JSON.stringify(content) })).json()).event_id
+    }
+    const text = (body: string) => ({ msgtype: 'm.text', body })
+    await send('m.room.message', {
+      ...text('> <@a:b> The tomatoes are ripe\n\nHow many?'),
+      'm.relates_to': { 'm.in_reply_to': { event_id: about } },
+    })
+    const typo = await send('m.room.message', text('I take tow'))
+    const relation = { rel_type: 'm.replace', event_id: typo }
+    await send('m.room.message', { ...text('* I take two'), 'm.new_content': text('I take two'), 'm.relates_to': relation })
+    await send('m.reaction', { 'm.relates_to': { rel_type: 'm.annotation', event_id: about, key: '🍅' } })
+  })
+  const messages = page.getByRole('region', { name: 'Messages' })
+  await expect(said(page, 'How many?')).toBeVisible()
+  await expect(messages.getByRole('blockquote')).toHaveText('Alice The tomatoes are ripe')
+  await expect(said(page, 'I take two')).toBeVisible()
+  await expect(said(page, 'Edited')).toBeVisible()
+  await expect(messages.getByText('I take tow')).toHaveCount(0)
+  const reaction = messages.getByRole('button', { name: '🍅: Alice' })
+  await expect(reaction).toHaveText('🍅 1')
+  await reaction.click()
+  await expect(reaction).toHaveCount(0)
+})
+
 test('an invitation by address can be accepted, and the room left', async ({ begin }) => {
   const { page: alice } = await begin('Alice')
   const { page: bob } = await begin('Bob')
