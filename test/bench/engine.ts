@@ -1,12 +1,15 @@
 import { stateKeyOf } from '../../src/spec/event.ts'
-import { type RoomVersionRules, rulesOf } from '../../src/spec/room-version.ts'
 import { resolveState } from '../../src/spec/state-resolution.ts'
 import { StateTrie } from '../../src/spec/state-trie.ts'
+import { createVerifier } from '../../worker/webcrypto-verifier.ts'
 import { installSynapse } from '../interop/synapse.ts'
 import { SynapseResolver } from '../interop/synapse-resolver.ts'
+import { nodeSigner } from '../simulation/node-signer.ts'
 import { runResolution } from '../unit/spec-state-graph.ts'
+import { backfillRate } from './backfill.ts'
 import { forkRoom } from './forked-room.ts'
 import { line, median, raw, times } from './report.ts'
+import { rulesFor } from './rules.ts'
 
 const forks = [
   { version: '12', size: 1_000 },
@@ -15,12 +18,15 @@ const forks = [
   { version: '1', size: 10_000 },
 ]
 const resolutions = 21
+const signatures = 10_000
 const roomSizes = [100, 1_000, 10_000, 50_000]
 
 /** Measures the room engine: what it is to resolve, to store, to verify and to take in. */
 export async function benchEngine(): Promise<void> {
   await resolveForks()
   await changeStates()
+  await verifySignatures()
+  await backfill()
 }
 
 /** State resolution, beside Synapse's own on the same events; both have all events in memory. */
@@ -65,6 +71,54 @@ async function changeStates(): Promise<void> {
   }
 }
 
+/** The homeserver's verifier beside WebCrypto alone, in Node. */
+async function verifySignatures(): Promise<void> {
+  const signers = Array.from({ length: 20 }, (_, i) => nodeSigner(`server${i}.example`))
+  const batch = await Promise.all(
+    Array.from({ length: signatures }, async (_, i) => {
+      const signer = signers[i % signers.length] ?? nodeSigner('')
+      const message = new TextEncoder().encode(`${i} `.padEnd(500, 'x'))
+      return { message, signature: await signer.sign(message), publicKey: signer.publicKey }
+    }),
+  )
+  const verifier = createVerifier()
+  const ours = await times(5, () => verifier.verify(batch), 1)
+  const keys = new Map(
+    await Promise.all(
+      signers.map(
+        async ({ publicKey }) => [publicKey, await crypto.subtle.importKey('raw', publicKey, 'Ed25519', false, ['verify'])] as const,
+      ),
+    ),
+  )
+  const alone = await times(
+    5,
+    () =>
+      Promise.all(
+        batch.flatMap(({ message, signature, publicKey }) => {
+          const key = keys.get(publicKey)
+          return key ? [crypto.subtle.verify('Ed25519', key, signature, message)] : []
+        }),
+      ),
+    1,
+  )
+  line(`verification of ${signatures} signatures`, `${median(ours).toFixed(0)} ms`, `WebCrypto alone ${median(alone).toFixed(0)} ms`)
+  raw('ours', ours)
+  raw('WebCrypto alone', alone)
+}
+
+/** Ten thousand events that a user's paging back fetches: parsed, verified, authorised, committed in memory and served. */
+async function backfill(): Promise<void> {
+  const runs = [await backfillRate(), await backfillRate(), await backfillRate()]
+  const rates = runs.map(({ perSecond }) => perSecond)
+  const heap = Math.max(...runs.map(({ heapMb }) => heapMb))
+  line(
+    `back-fill of ${runs[0]?.events} events`,
+    `${median(rates).toFixed(0)} a second`,
+    `in Node, in memory; heap ${heap.toFixed(0)} MB at most`,
+  )
+  raw('events a second', rates)
+}
+
 function member(index: number) {
   return stateKeyOf('m.room.member', `@user${index}:server${index % 300}.example`)
 }
@@ -72,10 +126,4 @@ function member(index: number) {
 /** As long as a real one. */
 function eventId(index: number): string {
   return `$${String(index).padStart(43, 'x')}`
-}
-
-function rulesFor(version: string): RoomVersionRules {
-  const rules = rulesOf(version)
-  if (!rules) throw new Error(`there is no room version ${version}`)
-  return rules
 }

@@ -1,0 +1,129 @@
+import { createHash } from 'node:crypto'
+import { OwnKeys } from '../../src/federation/own-keys.ts'
+import type { FederationTransport, WireRequest, WireResponse } from '../../src/ports/federation-transport.ts'
+import { authEventKeys } from '../../src/spec/auth-events.ts'
+import { buildPdu } from '../../src/spec/build-pdu.ts'
+import { type EventId, type RoomEvent, type StateKey, stateKeyOf } from '../../src/spec/event.ts'
+import { parseEvent } from '../../src/spec/event-format.ts'
+import type { JsonObject, JsonValue } from '../../src/spec/json.ts'
+import { isObject } from '../../src/spec/json.ts'
+import type { RoomVersionRules } from '../../src/spec/room-version.ts'
+import { eventSigningBytes, withSignature } from '../../src/spec/signing.ts'
+import { browserClock } from '../../worker/browser-ports.ts'
+import { nodeSigner } from '../simulation/node-signer.ts'
+
+const creator = '@creator:remote.example'
+const talkers = Array.from({ length: 10 }, (_, i) => `@talker${i}:remote.example`)
+/** Every so many events are a topic; the rest are messages. */
+const topicEvery = 20
+
+/** A server with one public room of a long history, which it gives to whoever asks. */
+export class RemoteRoomServer implements FederationTransport {
+  readonly serverName = 'remote.example'
+  readonly #rules: RoomVersionRules
+  readonly #signer = nodeSigner('remote.example')
+  readonly #keys = new OwnKeys({ signer: this.#signer, clock: browserClock })
+  readonly #events: RoomEvent[] = []
+  readonly #places = new Map<EventId, number>()
+  readonly #state = new Map<StateKey, EventId>()
+  readonly #statesBefore: EventId[][] = []
+
+  constructor(rules: RoomVersionRules, length: number) {
+    this.#rules = rules
+    this.#add('m.room.create', '', creator, { room_version: rules.version })
+    this.#add('m.room.member', creator, creator, { membership: 'join' })
+    this.#add('m.room.power_levels', '', creator, { users: {}, events: { 'm.room.topic': 0 } })
+    this.#add('m.room.join_rules', '', creator, { join_rule: 'public' })
+    for (const talker of talkers) this.#add('m.room.member', talker, talker, { membership: 'join' })
+    while (this.#events.length < length) {
+      const talker = talkers[this.#events.length % talkers.length] ?? creator
+      const body = `message ${this.#events.length}, of a usual length, give or take`
+      if (this.#events.length % topicEvery === 0) this.#add('m.room.topic', '', talker, { topic: body })
+      else this.#add('m.room.message', undefined, talker, { msgtype: 'm.text', body })
+    }
+  }
+
+  get roomId(): string {
+    return this.#events[0]?.roomId ?? ''
+  }
+
+  async request(_to: string, { method, uri, body }: WireRequest): Promise<WireResponse> {
+    const url = new URL(uri, 'https://remote.example')
+    const answer = await this.#answer(method, url, body)
+    const text = JSON.stringify(answer ?? { errcode: 'M_NOT_FOUND', error: 'There is nothing here' })
+    return { status: answer ? 200 : 404, headers: { 'content-type': 'application/json' }, body: new TextEncoder().encode(text) }
+  }
+
+  onReachable(): () => void {
+    return () => undefined
+  }
+
+  route() {
+    return 'https' as const
+  }
+
+  #answer(method: string, url: URL, body: Uint8Array | undefined): JsonValue | undefined | Promise<JsonValue> {
+    const [, , kind, , endpoint, , last] = url.pathname.split('/').map(decodeURIComponent)
+    if (kind === 'key') return this.#keys.document()
+    if (endpoint === 'make_join') return this.#template(String(last))
+    if (endpoint === 'send_join') return this.#joined(JSON.parse(new TextDecoder().decode(body)))
+    if (endpoint === 'backfill') return this.#before(url.searchParams.getAll('v'), Number(url.searchParams.get('limit')))
+    if (endpoint === 'state_ids') return this.#stateIds(this.#places.get(url.searchParams.get('event_id') ?? '') ?? -1)
+    return method === 'PUT' && endpoint === 'send' ? { pdus: {} } : undefined
+  }
+
+  #template(userId: string): JsonValue {
+    const event = { type: 'm.room.member', sender: userId, state_key: userId, room_id: this.roomId, content: { membership: 'join' } }
+    const keys = authEventKeys(this.#rules, { type: event.type, stateKey: userId, sender: userId, content: event.content })
+    const authEvents = keys.flatMap((key) => this.#state.get(key) ?? [])
+    const latest = this.#events.at(-1)
+    const more = { auth_events: authEvents, prev_events: latest ? [latest.eventId] : [], depth: this.#events.length + 1 }
+    return { room_version: this.#rules.version, event: { ...event, ...more, origin_server_ts: Date.now() } }
+  }
+
+  #joined(event: JsonValue): JsonValue | undefined {
+    const state = [...this.#state.values()].map((eventId) => this.#pdu(eventId))
+    return isObject(event) ? { state, auth_chain: state, event } : undefined
+  }
+
+  #before(eventIds: readonly EventId[], limit: number): JsonValue {
+    const newest = Math.max(...eventIds.map((eventId) => this.#places.get(eventId) ?? -1))
+    const events = this.#events.slice(Math.max(0, newest + 1 - limit), newest + 1).reverse()
+    return { origin: this.serverName, origin_server_ts: Date.now(), pdus: events.map(({ pdu }) => pdu) }
+  }
+
+  #stateIds(place: number): JsonValue | undefined {
+    const state = this.#statesBefore[place]
+    return state && { pdu_ids: [...state], auth_chain_ids: [...state] }
+  }
+
+  #pdu(eventId: EventId): JsonObject {
+    return this.#events[this.#places.get(eventId) ?? 0]?.pdu ?? {}
+  }
+
+  #add(type: string, stateKey: string | undefined, sender: string, content: JsonObject): void {
+    const rules = this.#rules
+    const draft = { type, stateKey, sender, content }
+    const latest = this.#events.at(-1)
+    const pdu = buildPdu(
+      {
+        ...{ type, sender, content, ...(stateKey === undefined ? {} : { stateKey }) },
+        ...(latest ? { roomId: this.roomId } : {}),
+        originServerTs: 1_700_000_000_000 + this.#events.length,
+        prevEvents: latest ? [latest.eventId] : [],
+        authEvents: authEventKeys(rules, draft).flatMap((key) => this.#state.get(key) ?? []),
+        depth: this.#events.length + 1,
+        chosen: { eventId: `$${this.#events.length}:remote.example`, referenceHash: (id) => createHash('sha256').update(id).digest() },
+      },
+      rules,
+    )
+    const signature = this.#signer.sign(eventSigningBytes(pdu, rules))
+    if (signature instanceof Promise) throw new Error('the signer is synchronous')
+    const parsed = parseEvent(withSignature(pdu, this.serverName, { keyId: this.#signer.keyId, signature }), rules)
+    if ('error' in parsed) throw new Error(parsed.error)
+    this.#statesBefore.push([...this.#state.values()])
+    this.#places.set(parsed.event.eventId, this.#events.length)
+    this.#events.push(parsed.event)
+    if (stateKey !== undefined) this.#state.set(stateKeyOf(type, stateKey), parsed.event.eventId)
+  }
+}
