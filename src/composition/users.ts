@@ -38,6 +38,7 @@ export async function composeUsers(
   const tokens = new Tokens({ storage, clock, random })
   const pushers = new Pushers(ports)
   const withDevices = { ...ports, tokens, pushers, deviceChanges: keys.deviceChanges }
+  const devices = new Devices(withDevices)
   const accounts = new Accounts({
     storage,
     hasher: ports.passwordHasher,
@@ -51,7 +52,7 @@ export async function composeUsers(
   return {
     accounts,
     accountData,
-    devices: new Devices(withDevices),
+    devices,
     filters: new Filters({ storage }),
     interactiveAuth: new InteractiveAuth({ clock, random, accounts }),
     openIdTokens: new OpenIdTokens({ storage, clock, random }),
@@ -62,7 +63,7 @@ export async function composeUsers(
     readMarkers: new ReadMarkers({ ...ports, accountData }),
     receipts: new Receipts(shared),
     registrationTokens: new RegistrationTokens({ storage, clock, random }),
-    sessions: new Sessions(withDevices),
+    sessions: new Sessions({ ...withDevices, devices }),
     singleUse: new SingleUseSecrets({ storage, clock, random }),
     tags: new Tags({ accountData }),
     tokens,

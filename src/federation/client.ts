@@ -36,9 +36,11 @@ interface RemoteAnswer {
 }
 
 const defaultTimeoutMs = 10_000
+/** Bytes that the answer of another server may have, unless more was expected. */
 const defaultMaxBytes = 1 << 20
 /** Events may nest up to 512 deep, and lie within an answer. */
 const answerNestingLimit = 600
+/** The longest pause before a request to another server is repeated. */
 const longestPauseMs = 2_000
 
 /**

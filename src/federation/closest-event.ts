@@ -2,6 +2,7 @@ import type { EventRecord, RoomStore, TimelinePoint } from '../rooms/room-store.
 import type { RoomId } from '../spec/event.ts'
 
 const pageSize = 200
+/** Events looked at to find the one closest to a point in time. */
 const mostRead = 20_000
 
 /**

@@ -31,6 +31,7 @@ export interface QueueDeps {
 
 const sendTimeoutMs = 60_000
 const firstBackOffMs = 1_000
+/** The longest pause between attempts at a server that does not answer. */
 const longestBackOffMs = 3_600_000
 /** A server that speaks to us but does not answer is tried again this often at most. */
 const heardPauseMs = 5_000

@@ -5,6 +5,7 @@ interface Held {
   readonly since: number
 }
 
+/** EDUs that nobody misses, held for a server. */
 const mostHeld = 200
 const typingLifeMs = 30_000
 

@@ -4,6 +4,7 @@ import type { RoomVersionRules } from '../spec/room-version.ts'
 import { eventSigningBytes, requiredSigners, signaturesOf } from '../spec/signing.ts'
 import type { SignatureChecker, SignatureClaim, SignatureFinding } from './signature-checker.ts'
 
+/** Signatures of one server on an event that are tried. */
 const mostSignaturesOfServer = 5
 /** The key of a policy server is in the room's state, and is no verify key of its server. */
 const policyServerKeyId = 'ed25519:policy_server'

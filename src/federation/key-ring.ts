@@ -33,6 +33,7 @@ const fetchTimeoutMs = 10_000
 const fetchesAtOnce = 64
 /** How long a server is left alone after its keys were fetched, and at first after that failed. */
 const pauseMs = 2_000
+/** The longest pause before a server is asked for its keys again. */
 const longestPauseMs = 60_000
 const notaryAnswer = v.looseObject({ server_keys: listOf(anyObject, 100) })
 

@@ -1,5 +1,6 @@
 const encoder = new TextEncoder()
 const decoder = new TextDecoder('latin1')
+/** Bytes of headers that a part of a multipart body may have. */
 const mostHeaderBytes = 8_192
 
 /** One part of a `multipart/mixed` body; header names in lower case. */

@@ -7,6 +7,7 @@ import type { Position, Stream } from '../streams/stream.ts'
 import type { OutgoingEvents } from './outgoing-events.ts'
 
 const chunk = 500
+/** Events that are kept in memory for servers that are up to date. */
 const tailLimit = 5_000
 const markEvery = 2_000
 const markKey = 'federation_scanned'

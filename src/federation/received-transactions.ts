@@ -7,6 +7,7 @@ import { receivedTransactions } from '../storage/tables/federation.ts'
 /** Longer than mail may lie at a relay or a carrier. */
 const rememberedMs = 14 * 24 * 3600 * 1000
 const forgetEvery = 500
+/** Transactions of one server that wait to be dealt with. */
 const mostWaiting = 50
 
 /** Deals with the transactions of each server one after the other, and answers one that is repeated as it did before. */

@@ -6,7 +6,9 @@ import type { Web } from '../ports/web.ts'
 import { forbidden, type MatrixError, unknownError } from '../spec/errors.ts'
 import type { JsonValue } from '../spec/json.ts'
 
+/** Bytes that an answer by way of the relay may have. */
 const maxAnswerBytes = 1 << 20
+/** Bytes that the picture of a page preview may have. */
 const maxImageBytes = 10 << 20
 
 /** The web, asked through the relay. */

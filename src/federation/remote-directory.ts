@@ -4,6 +4,7 @@ import type { JsonObject } from '../spec/json.ts'
 import { anyObject, assertAnswer, eventId, listOf } from './answers.ts'
 import type { FederationClient } from './client.ts'
 
+/** Bytes that a page of the directory of another server may have. */
 const directoryMaxBytes = 16 << 20
 const publicRooms = v.looseObject({ chunk: listOf(v.looseObject({ room_id: v.string() }), 10_000) })
 const hierarchy = v.looseObject({

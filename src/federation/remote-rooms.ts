@@ -11,6 +11,7 @@ const roomTimeoutMs = 60_000
 const joinTimeoutMs = 180_000
 const largestState = 256 << 20
 const largestBatch = 8 << 20
+/** Events that the state of a room may have when we join it by another server. */
 const mostEvents = 200_000
 
 const template = v.looseObject({ room_version: v.optional(v.string()), event: anyObject })

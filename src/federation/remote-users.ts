@@ -6,6 +6,7 @@ import type { JsonObject } from '../spec/json.ts'
 import { anyObject, assertAnswer, listOf } from './answers.ts'
 import type { FederationClient } from './client.ts'
 
+/** Bytes that keys from another server may have. */
 const keysMaxBytes = 16 << 20
 const deviceList = v.looseObject({
   user_id: v.string(),

@@ -6,6 +6,7 @@ import { signingBytes } from '../spec/signing.ts'
 import { parseXMatrix, requestSigningObject } from '../spec/x-matrix.ts'
 import type { SignatureChecker } from './signature-checker.ts'
 
+/** Signatures of a request that are tried. */
 const mostHeaders = 10
 
 /**

@@ -17,6 +17,7 @@ export interface QueueStatus {
   readonly route: Route
 }
 
+/** Events waiting for a server that are counted, for people to see. */
 const mostCounted = 1_000
 
 /**

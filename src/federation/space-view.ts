@@ -7,6 +7,7 @@ import { isRoomId, serverNameOf } from '../spec/identifiers.ts'
 import type { JsonObject } from '../spec/json.ts'
 import type { RoomServers } from './room-servers.ts'
 
+/** Rooms of a space that another server is told of. */
 const mostChildren = 100
 
 /** Spaces as other servers may see them (Server-Server API, "Spaces"). */

@@ -5,6 +5,7 @@ import type { Position } from '../streams/stream.ts'
 
 /** Server-Server API, "Transactions". */
 export const mostPdus = 50
+/** EDUs in a transaction (Server-Server API, "Transactions"). */
 export const mostEdus = 100
 
 /** What a transaction holds of the log and of the stored EDUs. Its id says so: repeated after a crash it is the same transaction. */

@@ -1,5 +1,6 @@
 import { readBytes } from './json-body.ts'
 
+/** Bytes that a form may have. */
 const formLimit = 1 << 16
 
 /** The fields of a body that is `application/x-www-form-urlencoded`; one that comes twice has no value. Throws `M_TOO_LARGE`. */

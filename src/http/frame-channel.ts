@@ -14,6 +14,7 @@ export interface ByteStream extends AsyncIterable<Uint8Array | { subarray(): Uin
 
 /** Body bytes that may be under way to a reader who has not taken them. */
 const windowBytes = 512 * 1024
+/** Bytes of a body in one frame that we send. */
 const chunkBytes = 32 * 1024
 /** What a body frame costs beside its bytes, so that small ones are bounded too. */
 const frameCost = 64

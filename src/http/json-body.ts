@@ -1,6 +1,7 @@
 import { badJson, notJson, tooLarge } from '../spec/errors.ts'
 import type { JsonValue } from '../spec/json.ts'
 
+/** How deep the JSON of a body may nest, unless the endpoint says otherwise. */
 const defaultNestingLimit = 100
 
 /** Reads a whole body, or throws `M_TOO_LARGE` as soon as it exceeds `limit` bytes. */

@@ -9,6 +9,7 @@ export interface Frame {
 /** Payload bytes that one frame may carry. */
 export const maxFrameBytes = 64 * 1024
 
+/** Bytes before the payload of a frame. */
 const headerBytes = 5
 const kinds: readonly FrameKind[] = ['head', 'body', 'end', 'credit']
 

@@ -17,7 +17,9 @@ export type ResponseHead =
   | { readonly status: number; readonly headers: Readonly<Record<string, string>> }
   | { readonly unreachable: string }
 
+/** Headers that a request or a response over a stream may have. */
 const maxHeaders = 64
+/** Characters that the target of a request over a stream may have. */
 const maxUriLength = 16_384
 const dotSegment = /^(?:\.|%2e){1,2}$/i
 

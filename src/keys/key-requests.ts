@@ -10,6 +10,7 @@ import { type FetchedDevices, isDeviceOf, isKeyOf, type RemoteDeviceLists } from
 import type { RemoteKeys } from './remote-keys.ts'
 
 const defaultTimeoutMs = 10_000
+/** How long a request for keys waits for other servers at most. */
 const timeoutLimitMs = 20_000
 
 /** User → device → algorithm. */

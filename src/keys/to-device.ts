@@ -29,6 +29,7 @@ export interface ToDeviceRequest {
 
 type Inbox = readonly [UserId, string]
 
+/** How long the transaction of a message to devices is remembered. */
 const transactionLifetimeMs = 24 * 60 * 60 * 1000
 /** Mail of a server may wait this long with whoever carries it. */
 const receivedLifetimeMs = 60 * 24 * 60 * 60 * 1000

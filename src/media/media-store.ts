@@ -20,11 +20,13 @@ const maxOthersBytes = 512 * 1024 * 1024
 const quotaShare = 0.8
 /** Media ids a user may hold at once without content. */
 const maxReservations = 50
+/** Bytes of media that a user may keep, unless a setting says otherwise. */
 const defaultUserBytes = 2 * 1024 ** 3
 /** Larger pictures are not decoded. */
 const maxPixels = 50_000_000
-/** Thumbnails in memory, and how large one may be to stay there. */
+/** Thumbnails in memory. */
 const keptThumbnails = 100
+/** How large a thumbnail may be to stay there. */
 const keptThumbnailBytes = 256 * 1024
 
 interface MediaDeps {

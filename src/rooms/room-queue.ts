@@ -3,6 +3,7 @@ import type { RoomCommitter } from './commit.ts'
 import { RoomDraft } from './room-draft.ts'
 import type { RoomStore } from './room-store.ts'
 
+/** Events of a room that are decided and committed together. */
 const batchLimit = 50
 
 interface Turn {

@@ -5,8 +5,10 @@ import type { StagedEvent } from './waiting-events.ts'
 /** What became of staged events that were looked at again: those that still cannot be verified. */
 type Verify = (staged: readonly StagedEvent[]) => Promise<readonly StagedEvent[]>
 
+/** Events of one server that wait for its key. */
 const mostOfOrigin = 100
 const firstPauseMs = 30_000
+/** How often the key is asked for. */
 const mostAttempts = 8
 
 /**

@@ -17,7 +17,9 @@ interface Waiting extends StagedEvent {
   readonly notBefore: number
 }
 
+/** Events of a room that wait for what they refer to. */
 const mostOfRoom = 100
+/** How often such an event is tried. */
 const mostAttempts = 8
 const firstPauseMs = 30_000
 

@@ -32,6 +32,7 @@ interface Running {
 }
 
 const firstBackOffMs = 1000
+/** The longest pause before a push gateway that does not answer is told again. */
 const longestBackOffMs = 3600_000
 /** A gateway that is silent for so long misses what there was. */
 const giveUpAfterMs = 24 * 3600_000

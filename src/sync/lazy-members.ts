@@ -8,7 +8,9 @@ interface Sent {
   readonly at: Position
 }
 
+/** Devices of which it is remembered whom they were told of. */
 const deviceLimit = 100
+/** Members that are remembered as told for one device. */
 const memberLimit = 20_000
 
 /**

@@ -30,6 +30,7 @@ interface EventsWish {
   readonly signal: AbortSignal
 }
 
+/** How long a request for events waits at most. */
 const longestWaitMs = 30_000
 const eventsAtOnce = 100
 const everyEvent = () => true

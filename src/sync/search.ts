@@ -30,7 +30,9 @@ const typeOfKey: Readonly<Record<SearchKey, string>> = {
 const pageSize = 200
 /** How many events of each room are looked at, newest first, and how many of all. */
 const roomLimit = 5_000
+/** Events that a search looks at in all. */
 const totalLimit = 50_000
+/** Results that a search finds. */
 const resultLimit = 1_000
 
 /** The words of a search term. */

@@ -5,6 +5,7 @@ import type { RoomView, RoomViews } from './room-views.ts'
 import type { PageToken, Tokens } from './token.ts'
 
 const chunkSize = 500
+/** Pages of events that are read to find a place in the history. */
 const chunkLimit = 20
 
 /** A room's state at the place of a token, as `at` of `GET /members` asks for it. */

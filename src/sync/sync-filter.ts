@@ -18,6 +18,7 @@ export interface SyncFilter {
   readonly format: 'client' | 'federation'
 }
 
+/** Events of a room's timeline in an answer to `/sync`. */
 const timelineLimits = { fallback: 10, most: 500 }
 
 /** Compiles a filter; without one everything passes. */

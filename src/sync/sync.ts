@@ -56,6 +56,7 @@ interface Outcome {
 
 /** The longest a client waits; it asks again at once. */
 const longestWaitMs = 30_000
+/** Messages to a device in one answer to `/sync`; the next has those that follow. */
 const toDeviceLimit = 100
 const settleMs = 5_000
 

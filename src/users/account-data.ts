@@ -1,4 +1,5 @@
 import { last, put, type ReadTx, remove, type Storage, type Write } from '../ports/storage.ts'
+import { tooLarge } from '../spec/errors.ts'
 import type { RoomId, UserId } from '../spec/event.ts'
 import { isObject, type JsonObject } from '../spec/json.ts'
 import { Lru } from '../storage/lru.ts'
@@ -21,12 +22,17 @@ interface Datum {
   readonly alongside?: readonly Write[]
 }
 
+/** Pieces of account data that a user may keep, in all rooms together. */
+const datumLimit = 10_000
+
 /** Account data, global and by room (Client-Server API, "Client Config"). */
 export class AccountData {
   readonly #storage: Storage
   readonly #stream: Stream
   readonly #implied: (userId: UserId) => Readonly<Record<string, JsonObject>>
   readonly #marks: ChangeMarks
+  /** How many pieces users kept when that was last counted, and those added since. */
+  readonly #counts = new Lru<UserId, number>(1000)
   readonly #ignored = new Lru<UserId, ReadonlySet<UserId>>(1000)
 
   /** `implied` is the global account data that users have without having set it. */
@@ -43,9 +49,11 @@ export class AccountData {
     return stored?.content ?? (roomId === '' ? this.#impliedOf(userId, type) : undefined)
   }
 
+  /** Throws `M_TOO_LARGE` where the user keeps too many of them. */
   async set(userId: UserId, roomId: RoomId, datum: Datum): Promise<void> {
     const { type, content, alongside = [] } = datum
     const before = await this.#storage.read([accountData], (tx) => tx.get(accountData, [userId, roomId, type]))
+    if (!before) await this.#requireRoom(userId)
     const writes = (position: Position): Write[] => [
       ...(before ? [remove(accountDataLog, [userId, before.position])] : []),
       put(accountData, [userId, roomId, type], { content, position }),
@@ -90,6 +98,21 @@ export class AccountData {
     const ignored = new Set(isObject(list?.ignored_users) ? Object.keys(list.ignored_users) : [])
     if (!this.#marks.changedAfter(userId, began)) this.#ignored.set(userId, ignored)
     return ignored
+  }
+
+  async #requireRoom(userId: UserId): Promise<void> {
+    const known = this.#counts.get(userId)
+    const counted = known === undefined || known >= datumLimit ? await this.#count(userId) : known
+    // Others may have been added while it was counted.
+    const count = known === undefined ? Math.max(counted, this.#counts.get(userId) ?? 0) : counted
+    if (count >= datumLimit) throw tooLarge(`A user may keep ${datumLimit} pieces of account data`)
+    this.#counts.set(userId, count + 1)
+  }
+
+  /** Counted by the log, whose rows are small. */
+  async #count(userId: UserId): Promise<number> {
+    const range = { from: [userId, 0], to: [userId, Number.MAX_SAFE_INTEGER], limit: datumLimit } as const
+    return (await this.#storage.read([accountDataLog], (tx) => tx.range(accountDataLog, range))).length
   }
 
   #impliedOf(userId: UserId, type: string): JsonObject | undefined {

@@ -8,6 +8,7 @@ import { fitsBytes, isNewLocalpart } from '../spec/identifiers.ts'
 import type { JsonObject } from '../spec/json.ts'
 import { accounts, profiles, type StoredAccount } from '../storage/tables/users.ts'
 
+/** Characters that a password may have. */
 const passwordLimit = 512
 const generatedAlphabet = 'abcdefghijkmnpqrstuvwxyz23456789'
 

@@ -6,6 +6,9 @@ import type { DeviceChanges } from './device-changes.ts'
 import type { Pushers } from './pushers.ts'
 import type { Tokens } from './tokens.ts'
 
+/** Devices that a user may be logged in on. */
+const deviceLimit = 500
+
 /** The devices of local users (Client-Server API, "Device Management"). */
 export class Devices {
   readonly #storage: Storage
@@ -42,6 +45,17 @@ export class Devices {
   /** Removes devices with their tokens, keys, pushers and waiting messages; ids of no device are passed over. */
   async remove(userId: UserId, deviceIds: readonly string[], alongside: readonly Write[] = []): Promise<void> {
     await this.#remove(userId, deviceIds, alongside)
+  }
+
+  /** Logs out those devices that were not seen for longest, as far as a further one would be too many. */
+  async makeRoom(userId: UserId): Promise<void> {
+    const all = await this.list(userId)
+    const excess = Math.max(0, all.length + 1 - deviceLimit)
+    const unseen = all.sort((a, b) => a.device.lastSeenTs - b.device.lastSeenTs).slice(0, excess)
+    await this.remove(
+      userId,
+      unseen.map(({ deviceId }) => deviceId),
+    )
   }
 
   /** Removes all devices, but for `keptDeviceId`. */

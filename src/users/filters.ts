@@ -1,15 +1,18 @@
 import { sha256 } from '@noble/hashes/sha2.js'
 import * as v from 'valibot'
-import { put, type Storage } from '../ports/storage.ts'
+import { last, put, type Storage } from '../ports/storage.ts'
 import { encodeUrlSafeBase64 } from '../spec/base64.ts'
 import { canonicalBytes } from '../spec/canonical-json.ts'
-import { badJson } from '../spec/errors.ts'
+import { badJson, tooLarge } from '../spec/errors.ts'
 import type { UserId } from '../spec/event.ts'
 import { isRoomId, parseUserId } from '../spec/identifiers.ts'
 import type { JsonObject } from '../spec/json.ts'
 import { filters } from '../storage/tables/users.ts'
 
+/** Entries that a list in a filter may have. */
 const listLimit = 10_000
+/** Filters that a user may keep. */
+const filterLimit = 1_000
 const strings = v.optional(v.pipe(v.array(v.string()), v.maxLength(listLimit)))
 const userIds = v.optional(
   v.pipe(
@@ -77,10 +80,14 @@ export class Filters {
     this.#storage = deps.storage
   }
 
-  /** Stores a filter that passed {@link filterSchema}; equal filters get one id. */
+  /** Stores a filter that passed {@link filterSchema}; equal filters get one id. Throws `M_TOO_LARGE` where there are too many. */
   async add(userId: UserId, filter: JsonObject): Promise<string> {
     const id = encodeUrlSafeBase64(sha256(canonicalBytes(filter)).subarray(0, 9))
-    if (!(await this.get(userId, id))) await this.#storage.commit([put(filters, [userId, id], filter)], 'strict')
+    if (await this.get(userId, id)) return id
+    const range = { from: [userId, ''], to: [userId, last], limit: filterLimit } as const
+    const kept = await this.#storage.read([filters], (tx) => tx.range(filters, range))
+    if (kept.length >= filterLimit) throw tooLarge(`A user may have ${filterLimit} filters`)
+    await this.#storage.commit([put(filters, [userId, id], filter)], 'strict')
     return id
   }
 

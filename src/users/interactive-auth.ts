@@ -7,7 +7,9 @@ import { isObject, type JsonObject, type JsonValue } from '../spec/json.ts'
 import type { Accounts } from './accounts.ts'
 import { identifiedUser } from './password-login.ts'
 
+/** How long user-interactive authentication may take. */
 const sessionLifetimeMs = 15 * 60 * 1000
+/** Sessions of user-interactive authentication under way. */
 const sessionLimit = 1000
 
 type Stage = 'm.oauth' | 'm.login.password' | 'm.login.dummy' | 'm.login.registration_token'

@@ -14,7 +14,9 @@ export type PresenceState = StoredPresence['presence']
 const offlineAfterMs = 75_000
 const idleAfterMs = 5 * 60_000
 const currentlyActiveMs = 60_000
+/** Users whose presence is known. */
 const userLimit = 10_000
+/** Users in one presence EDU that are looked at. */
 const eduLimit = 100
 
 interface PresenceDeps {

@@ -7,6 +7,7 @@ import { type JsonObject, type JsonValue, ownValue } from '../spec/json.ts'
 import { accounts, profiles } from '../storage/tables/users.ts'
 import { Turns } from '../streams/turns.ts'
 
+/** Bytes that a profile may have (Client-Server API, "Profiles"). */
 const profileByteLimit = 64 * 1024
 
 /** Profiles of users of other servers. */

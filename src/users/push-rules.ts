@@ -10,7 +10,7 @@ import type { AccountData } from './account-data.ts'
 const masterRuleId = '.m.rule.master'
 const accountDataType = 'm.push_rules'
 /** Rules of their own that a user may have, of one kind. */
-const ruleLimit = 10_000
+const ruleLimit = 1_000
 
 /** Which rule, of a kind. */
 export interface RuleName {

@@ -1,5 +1,6 @@
 import type { Clock } from '../ports/clock.ts'
 import { last, put, remove, type Storage, type Write } from '../ports/storage.ts'
+import { tooLarge } from '../spec/errors.ts'
 import type { UserId } from '../spec/event.ts'
 import type { JsonObject } from '../spec/json.ts'
 import { pushers, type StoredPusher } from '../storage/tables/users.ts'
@@ -10,6 +11,9 @@ export interface PusherKey {
   readonly appId: string
   readonly pushkey: string
 }
+
+/** Pushers that a user may have. */
+const pusherLimit = 100
 
 type PusherListener = (userId: UserId, key: PusherKey, stored: StoredPusher | undefined) => void
 type Row = [readonly [UserId, string, string], StoredPusher]
@@ -41,9 +45,11 @@ export class Pushers {
     return (await this.#ofUser(userId)).map(([, { pusher }]) => pusher)
   }
 
-  /** Sets a pusher, which begins with what comes from now on; unless `append`, other users lose theirs of the same key. */
+  /** Sets a pusher, which begins with what comes from now on; unless `append`, other users lose theirs of the same key. Throws `M_TOO_LARGE`. */
   async set(userId: UserId, key: PusherKey, wish: { pusher: JsonObject; append: boolean; deviceId: string }): Promise<void> {
     const { append, pusher, deviceId } = wish
+    const own = (await this.#ofUser(userId)).filter(([row]) => row[1] !== key.appId || row[2] !== key.pushkey)
+    if (own.length >= pusherLimit) throw tooLarge(`A user may have ${pusherLimit} pushers`)
     const others = append ? [] : await this.#ofOthers(userId, key)
     const stored: StoredPusher = { pusher, deviceId, setTs: this.#clock.now(), position: this.#stream.current }
     await this.#storage.commit([...removals(others), put(pushers, [userId, key.appId, key.pushkey], stored)], 'strict')

@@ -13,6 +13,7 @@ export interface RendezvousSession {
 }
 
 const lifetimeMs = 60_000
+/** Pairs of devices that meet at once. */
 const sessionLimit = 100
 
 /**

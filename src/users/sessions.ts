@@ -9,6 +9,7 @@ import { crossSigningKeys } from '../storage/tables/keys.ts'
 import { devices, type StoredDevice } from '../storage/tables/users.ts'
 import type { Stream } from '../streams/stream.ts'
 import type { DeviceChanges } from './device-changes.ts'
+import type { Devices } from './devices.ts'
 import type { IssuedTokens, KnownToken, Tokens } from './tokens.ts'
 
 /** How long a device may be seen before that is written down again. */
@@ -37,21 +38,32 @@ export class Sessions {
   readonly #random: Random
   readonly #tokens: Tokens
   readonly #deviceChanges: DeviceChanges
+  readonly #devices: Pick<Devices, 'makeRoom'>
   readonly #seenTs = new Lru<string, number>(10_000)
 
-  constructor(deps: { storage: Storage; stream: Stream; clock: Clock; random: Random; tokens: Tokens; deviceChanges: DeviceChanges }) {
+  constructor(deps: {
+    storage: Storage
+    stream: Stream
+    clock: Clock
+    random: Random
+    tokens: Tokens
+    deviceChanges: DeviceChanges
+    devices: Pick<Devices, 'makeRoom'>
+  }) {
     this.#storage = deps.storage
     this.#stream = deps.stream
     this.#clock = deps.clock
     this.#random = deps.random
     this.#tokens = deps.tokens
     this.#deviceChanges = deps.deviceChanges
+    this.#devices = deps.devices
   }
 
   /** Logs a user in on a device, new or known. Throws `M_FORBIDDEN` where the device id is a cross-signing key's. */
   async login(userId: UserId, request: LoginRequest): Promise<LoginAnswer> {
     const deviceId = request.deviceId ?? this.#newDeviceId()
     const known = await this.#known(userId, deviceId)
+    if (!known) await this.#devices.makeRoom(userId)
     const revocation = await this.#tokens.revocation(userId, deviceId)
     const issued = this.#tokens.issue({ userId, deviceId, oauthClientId: request.oauthClientId }, request)
     const device = this.#seenDevice(known, request)

@@ -11,6 +11,7 @@ import type { Position, Stream } from '../streams/stream.ts'
 const timeoutLimitMs = 120_000
 /** How long a user of another server types, who need not say when it ends. */
 const remoteTimeoutMs = 60_000
+/** Rooms in which it is known who types. */
 const roomLimit = 10_000
 
 interface RoomTyping {

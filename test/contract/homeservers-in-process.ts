@@ -5,6 +5,7 @@ import type { Handler } from '../../src/http/router.ts'
 import { MemoryBlobStore } from '../../src/media/memory-blob-store.ts'
 import type { Clock } from '../../src/ports/clock.ts'
 import type { FederationTransport } from '../../src/ports/federation-transport.ts'
+import type { Settings } from '../../src/ports/settings.ts'
 import type { Edu } from '../../src/spec/edu.ts'
 import type { JsonObject } from '../../src/spec/json.ts'
 import { MemoryStorage } from '../../src/storage/memory.ts'
@@ -60,7 +61,7 @@ export class InProcessNetwork {
     this.#relay = relay
   }
 
-  async start(name: string): Promise<InProcessHomeserver> {
+  async start(name: string, more: Partial<Settings> = {}): Promise<InProcessHomeserver> {
     const storage = new MemoryStorage()
     const errors: string[] = []
     const homeserver = await createHomeserver({
@@ -73,7 +74,7 @@ export class InProcessNetwork {
       transport: this.#transport(name),
       logger: { log: (level, message, fields) => void (level === 'error' && errors.push(`${message} ${JSON.stringify(fields)}`)) },
       passwordHasher: { hash: async (password) => sha256(password), verify: async (password, phc) => sha256(password) === phc },
-      settings: { incarnation: 1, openRegistration: true, rateLimits: false, maxUploadBytes: 1 << 20 },
+      settings: { incarnation: 1, openRegistration: true, rateLimits: false, maxUploadBytes: 1 << 20, ...more },
     })
     const exchanges: Exchange[] = []
     const { client, federation } = this.contracts

@@ -158,9 +158,9 @@ export async function openUsers(options: FixtureOptions = {}) {
 
   const tokens = new Tokens(ports)
   const accounts = new Accounts({ ...ports, hasher, standingChanged: () => tokens.forgetStandings() })
-  const sessions = new Sessions({ ...ports, tokens, deviceChanges: deviceLists })
   const pushers = new Pushers(ports)
   const devices = new Devices({ ...ports, tokens, pushers, deviceChanges: deviceLists })
+  const sessions = new Sessions({ ...ports, tokens, devices, deviceChanges: deviceLists })
   const interactiveAuth = new InteractiveAuth({ ...ports, accounts })
   const accountData = new AccountData({ ...ports, implied: impliedAccountData })
   const profiles = new Profiles({

@@ -17,6 +17,10 @@ export interface AccountDataDeps {
 
 type Params = Readonly<Record<string, string>>
 
+/** Bytes that one piece of account data may have. */
+const datumBytes = 1 << 18
+/** Bytes of what a tag says of a room. */
+const tagBytes = 1 << 12
 const user = '/_matrix/client/v3/user/:userId'
 /** Types that have endpoints of their own. */
 const controlled: ReadonlySet<string> = new Set(['m.fully_read', 'm.push_rules'])
@@ -41,6 +45,7 @@ function accountDataProper({ accountData }: AccountDataDeps): Endpoint[] {
     forUser({
       method: 'PUT',
       path,
+      bodyLimit: datumBytes,
       body: jsonObject,
       handle: async ({ session, params, body }) => {
         const { type = '' } = params
@@ -64,6 +69,7 @@ function tagEndpoints({ tags }: AccountDataDeps): Endpoint[] {
     forUser({
       method: 'PUT',
       path,
+      bodyLimit: tagBytes,
       body: jsonObject,
       handle: async ({ session, params, body }) => {
         const { tag: name = '' } = params

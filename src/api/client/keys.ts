@@ -29,9 +29,14 @@ export interface KeysDeps {
 }
 
 const path = '/_matrix/client/v3/keys'
+/** Users whose keys one request may ask for. */
+const userLimit = 10_000
 const timeout = v.optional(v.pipe(v.number(), v.integer(), v.minValue(0)))
 const byUser = <T>(ofUser: (value: unknown) => value is T) =>
-  v.custom<Record<UserId, T>>((value) => isObject(value) && Object.values(value).every(ofUser), 'malformed')
+  v.custom<Record<UserId, T>>(
+    (value) => isObject(value) && Object.keys(value).length <= userLimit && Object.values(value).every(ofUser),
+    `malformed, or of more than ${userLimit} users`,
+  )
 
 const isStringList = (value: unknown): value is string[] => Array.isArray(value) && value.every((item) => typeof item === 'string')
 const isStringMap = (value: unknown): value is Record<string, string> =>

@@ -17,6 +17,7 @@ export interface MediaDeps {
 /** How long a download waits for content that is still to come, at most and unless told. */
 const maxTimeoutMs = 60_000
 const defaultTimeoutMs = 20_000
+/** Pixels that the side of a thumbnail may have. */
 const maxThumbnailSide = 4096
 
 const count = v.pipe(v.string(), v.regex(/^\d{1,9}$/, 'is not a number'))

@@ -4,6 +4,7 @@ import { invalidParam } from '../../spec/errors.ts'
 import type { Notifications } from '../../sync/notifications.ts'
 import { bounded, numberText, tokenText } from './room-fields.ts'
 
+/** Notifications in a page. */
 const limits = { fallback: 20, most: 100, least: 1 }
 
 /** What a user was notified of (Client-Server API, "Listing Notifications"). */

@@ -13,6 +13,7 @@ export interface OldSyncDeps {
   readonly tokens: Tokens
 }
 
+/** Events of each room in an initial sync of old. */
 const limits = { fallback: 10, most: 100 }
 
 /** The deprecated ways to learn what is new (Client-Server API, "Syncing", "Room previews"). */

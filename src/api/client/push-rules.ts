@@ -9,6 +9,8 @@ import { type PushRules, type RuleName, rulesetJson } from '../../users/push-rul
 const global = '/_matrix/client/v3/pushrules/global'
 const path = `${global}/:kind/:ruleId`
 
+/** Bytes that a rule may have. */
+const ruleBytes = 1 << 14
 const action = v.union([v.custom<string>((value) => typeof value === 'string', 'not a string'), jsonObject])
 const actions = v.pipe(v.array(action), v.maxLength(20))
 const newRule = v.looseObject({
@@ -46,6 +48,7 @@ function ruleEndpoints(pushRules: PushRules): Endpoint[] {
       method: 'PUT',
       path,
       query: v.looseObject({ before: v.optional(v.string()), after: v.optional(v.string()) }),
+      bodyLimit: ruleBytes,
       body: newRule,
       handle: async ({ session, params, query: { before, after }, body }) => {
         const { kind, ruleId } = ruleName(params)
@@ -90,6 +93,7 @@ function partEndpoints(pushRules: PushRules): Endpoint[] {
     forUser({
       method: 'PUT',
       path: `${path}/actions`,
+      bodyLimit: ruleBytes,
       body: v.looseObject({ actions }),
       handle: async ({ session, params, body }) => {
         await pushRules.adjust(session.userId, ruleName(params), { actions: body.actions })

@@ -4,6 +4,7 @@ import { invalidParam, MatrixError, missingParam, notFound } from '../../spec/er
 import type { Rendezvous, RendezvousSession } from '../../users/rendezvous.ts'
 
 const path = '/_matrix/client/unstable/org.matrix.msc4108/rendezvous'
+/** Bytes that one device may leave for the other. */
 const maxBytes = 4096
 
 /** Where devices meet to log one in by a QR code (MSC4108, as Synapse's `rust/src/rendezvous/mod.rs` serves it). */

@@ -34,6 +34,7 @@ const aliasPath = '/_matrix/client/v3/directory/room/:roomAlias'
 const listPath = '/_matrix/client/v3/directory/list/room/:roomId'
 const publicRoomsPath = '/_matrix/client/v3/publicRooms'
 const serverText = v.optional(v.pipe(v.string(), v.check(isServerName, 'not a server name')))
+/** Published rooms in a page. */
 const pageLimits = { fallback: 100, most: 500, least: 1 }
 
 /** Room aliases and published rooms (Client-Server API, "Room aliases", "Published room directory"). */

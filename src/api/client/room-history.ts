@@ -21,6 +21,7 @@ export interface RoomHistoryDeps {
 }
 
 const room = '/_matrix/client/v3/rooms/:roomId'
+/** Events in a page of history, or around an event. */
 const limits = { fallback: 10, most: 1000 }
 const direction = v.picklist(['b', 'f'])
 

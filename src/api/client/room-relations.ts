@@ -16,6 +16,7 @@ interface RoomRelationsDeps {
 }
 
 const path = '/_matrix/client/v1/rooms/:roomId/relations/:eventId'
+/** Related events, or threads, in a page. */
 const limits = { fallback: 20, most: 100, least: 1 }
 /** How far indirect relations are followed. */
 const recursionDepth = 3

@@ -35,6 +35,7 @@ type Criteria = v.InferOutput<typeof roomEvents>
 type ContextWish = NonNullable<Criteria['event_context']>
 
 const allKeys: readonly SearchKey[] = ['content.body', 'content.name', 'content.topic']
+/** Results in a page of a search. */
 const limits = { fallback: 10, most: 100 }
 const defaultContext = 5
 

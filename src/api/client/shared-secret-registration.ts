@@ -22,7 +22,9 @@ export interface SharedSecretDeps {
 }
 
 const path = '/_synapse/admin/v1/register'
+/** How long a nonce for registration by the shared secret holds. */
 const nonceLifetimeMs = 60_000
+/** Nonces that wait to be used. */
 const nonceLimit = 1000
 
 const registration = v.looseObject({

@@ -14,6 +14,7 @@ export interface SpacesDeps {
   readonly store: RoomStore
 }
 
+/** Rooms in a page of a walk through a space. */
 const limits = { fallback: 50, most: 100, least: 1 }
 const depths = { fallback: 10, most: 50 }
 /** Who asks without an account is judged as a user who is nowhere. */

@@ -12,6 +12,7 @@ export interface UsersDeps {
   readonly serverName: ServerName
 }
 
+/** Users that a search of the user directory finds. */
 const resultLimit = 100
 
 /** Finding users, and proving who they are. */

@@ -17,7 +17,9 @@ export interface EventDeps {
   readonly serverName: ServerName
 }
 
+/** Events in an answer to a back-fill. */
 const mostBackfilled = 100
+/** Events in an answer to a request for missing ones. */
 const mostMissing = 100
 const eventIds = v.pipe(v.array(eventIdInput), v.maxLength(100))
 const atEvent = v.looseObject({ event_id: eventIdInput })

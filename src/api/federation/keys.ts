@@ -18,6 +18,7 @@ export interface KeyDeps {
   readonly clock: Clock
 }
 
+/** Servers whose keys one request may ask us for as a notary. */
 const mostServers = 50
 
 /** Our keys, and those of others as a notary passes them on (Server-Server API, "Retrieving server keys"). */

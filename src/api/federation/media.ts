@@ -26,6 +26,7 @@ export interface MediaDeps {
   readonly random: Random
 }
 
+/** How long another server may have us wait for content that is still to come. */
 const longestWaitMs = 60_000
 const wait = { timeout_ms: v.optional(integerText) }
 

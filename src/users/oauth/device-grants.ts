@@ -12,6 +12,7 @@ import { OAuthError } from './oauth-error.ts'
 
 const lifetimeMs = 30 * 60_000
 const intervalMs = 5000
+/** Devices without a browser that wait to be let in. */
 const grantLimit = 1000
 /** Consonants without the easily confused: no words come out of them (RFC 8628, section 6.1). */
 const alphabet = 'BCDFGHJKLMNPQRSTVWXZ'
