@@ -21,7 +21,8 @@ const dist = 'dist'
 function main(): boolean {
   const budgets: readonly Budget[] = [
     { part: 'service worker', limitKb: 10, files: existsSync(join(dist, 'sw.js')) ? ['sw.js'] : [] },
-    { part: 'homeserver worker', limitKb: 150, files: scriptsIn('workers') },
+    { part: 'homeserver worker', limitKb: 150, files: workerScripts(true) },
+    { part: 'its lazy chunks', limitKb: 40, files: workerScripts(false) },
     { part: 'libp2p chunk', limitKb: 200, files: libp2pFiles() },
   ]
   const rows = budgets.map((budget) => ({ ...budget, sizeKb: budget.files.reduce((sum, file) => sum + gzipKb(file), 0) }))
@@ -36,9 +37,16 @@ function gzipKb(file: string): number {
   return gzipSync(readFileSync(join(dist, file)), { level: 9 }).length / 1024
 }
 
-function scriptsIn(directory: string): string[] {
-  const path = join(dist, directory)
-  return existsSync(path) ? readdirSync(path).flatMap((name) => (name.endsWith('.js') ? [join(directory, name)] : [])) : []
+/** The scripts of the homeserver worker: those that its start loads, or those that it loads when they are first needed. */
+function workerScripts(atStart: boolean): string[] {
+  const directory = join(dist, 'workers')
+  const all = existsSync(directory) ? readdirSync(directory).filter((name) => name.endsWith('.js')) : []
+  const started = new Set(all.filter((name) => name.startsWith('homeserver-worker-')))
+  for (const name of started) {
+    const imported = readFileSync(join(directory, name), 'utf8').matchAll(/(?:\bfrom|\bimport)\s*["']\.\/([^"']+)["']/g)
+    for (const [, file = ''] of imported) started.add(file)
+  }
+  return all.filter((name) => started.has(name) === atStart).map((name) => join('workers', name))
 }
 
 /** What a page loads when it starts libp2p and did not have before: its lazily loaded entries with all that they import. */

@@ -20,7 +20,6 @@ import { type BridgeRequest, lifeLock, type NodeIdentity } from './protocol.ts'
 import { Replays } from './replays.ts'
 import { allMigrations, storedSettings, supersededBy } from './schema.ts'
 import { type StoredSettings, settingsOf } from './stored-settings.ts'
-import { browserThumbnailer } from './thumbnailer.ts'
 import { Vouching } from './vouching.ts'
 import { createVerifier } from './webcrypto-verifier.ts'
 
@@ -198,7 +197,8 @@ export class HomeserverHost implements Controlled {
       },
       logger: consoleLogger,
       passwordHasher: createPasswordHasher({ random: browserRandom, fast: settings.fast_password_hash ?? false }),
-      thumbnailer: browserThumbnailer,
+      // Loaded with the first picture.
+      thumbnailer: { thumbnail: async (...picture) => (await import('./thumbnailer.ts')).browserThumbnailer.thumbnail(...picture) },
       settings: settingsOf(settings, identity.incarnation),
     })
     made.resolve(this.#homeserver)

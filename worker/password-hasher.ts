@@ -1,4 +1,4 @@
-import { argon2idAsync } from '@noble/hashes/argon2.js'
+import type { argon2idAsync } from '@noble/hashes/argon2.js'
 import type { PasswordHasher } from '../src/ports/password-hasher.ts'
 import type { Random } from '../src/ports/random.ts'
 import { decodeBase64, encodeBase64 } from '../src/spec/base64.ts'
@@ -17,6 +17,9 @@ const fastCost: Cost = { m: 8, t: 1, p: 1 }
 const grammar = /^\$argon2id\$v=19\$m=(\d{1,6}),t=(\d{1,2}),p=(\d{1,2})\$([A-Za-z0-9+/]{11,88})\$([A-Za-z0-9+/]{22,88})$/
 const [saltLength, hashLength] = [16, 32]
 
+/** Loaded when the first password comes: a start without one does not wait for it. */
+const argon2id: typeof argon2idAsync = async (...input) => (await import('@noble/hashes/argon2.js')).argon2idAsync(...input)
+
 /** Hashes passwords with argon2id, one at a time: each takes 19 MB while it runs. */
 export function createPasswordHasher({ random, fast }: { readonly random: Random; readonly fast: boolean }): PasswordHasher {
   const cost = fast ? fastCost : fullCost
@@ -30,14 +33,14 @@ export function createPasswordHasher({ random, fast }: { readonly random: Random
     hash: (password) =>
       inTurn(async () => {
         const salt = random.bytes(saltLength)
-        const hash = await argon2idAsync(password, salt, { ...cost, dkLen: hashLength })
+        const hash = await argon2id(password, salt, { ...cost, dkLen: hashLength })
         return `$argon2id$v=19$m=${cost.m},t=${cost.t},p=${cost.p}$${encodeBase64(salt)}$${encodeBase64(hash)}`
       }),
     verify: (password, phc) =>
       inTurn(async () => {
         const stored = parsePhc(phc)
         if (!stored) return false
-        const hash = await argon2idAsync(password, stored.salt, { ...stored.cost, dkLen: stored.hash.length })
+        const hash = await argon2id(password, stored.salt, { ...stored.cost, dkLen: stored.hash.length })
         return isEqual(hash, stored.hash)
       }),
   }

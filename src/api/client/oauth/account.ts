@@ -1,4 +1,4 @@
-import { type Call, type Endpoint, open } from '../../../http/endpoint.ts'
+import type { Call } from '../../../http/endpoint.ts'
 import { readForm } from '../../../http/form-body.ts'
 import type { UserId } from '../../../spec/event.ts'
 import type { Accounts } from '../../../users/accounts.ts'
@@ -6,6 +6,7 @@ import type { Devices } from '../../../users/devices.ts'
 import type { CrossSigningResets } from '../../../users/oauth/cross-signing-resets.ts'
 import type { Profiles } from '../../../users/profiles.ts'
 import type { SingleUseSecrets } from '../../../users/single-use.ts'
+import { type AccountAction, accountActions } from './account-actions.ts'
 import { credentialFields, errorNote, type Html, hiddenFields, html, page } from './html.ts'
 import { signIn } from './sign-in.ts'
 
@@ -36,7 +37,7 @@ interface Shown extends Visit {
 const path = '/_matrix/oauth2/account'
 const purpose = 'account page'
 const visitMs = 10 * 60_000
-const sections: Readonly<Record<string, (deps: AccountPageDeps, visit: Shown) => Promise<Html> | Html>> = {
+const sections: Readonly<Record<AccountAction, (deps: AccountPageDeps, visit: Shown) => Promise<Html> | Html>> = {
   'org.matrix.profile': profileSection,
   'org.matrix.devices_list': devicesSection,
   'org.matrix.device_view': devicesSection,
@@ -45,25 +46,17 @@ const sections: Readonly<Record<string, (deps: AccountPageDeps, visit: Shown) =>
   'org.matrix.account_deactivate': deactivateSection,
 }
 
-/** The actions that the account page has (Client-Server API, "Account management URL actions"). */
-export const accountActions: readonly string[] = Object.keys(sections)
-
 /** The page on which users manage their accounts (Client-Server API, "Account management" of the OAuth 2.0 API). */
-export function accountPageEndpoints(deps: AccountPageDeps): Endpoint[] {
-  const post = async ({ request }: Call<unknown, unknown>): Promise<Response> => {
-    const fields = await readForm(request)
-    const session = fields.get('session')
-    if (session !== undefined) {
-      const { userId } = (await deps.singleUse.take(purpose, session)) ?? {}
-      return typeof userId === 'string' ? act(deps, { userId, fields }) : signInPage(fields, 'You have been signed out of this page.')
-    }
-    const signedIn = await signIn(deps.accounts, fields)
-    return 'error' in signedIn ? signInPage(fields, signedIn.error) : accountPage(deps, { userId: signedIn.userId, fields })
+export async function answerAccount(deps: AccountPageDeps, { request }: Call<unknown, unknown>): Promise<Response> {
+  if (request.method !== 'POST') return signInPage(new Map(new URL(request.url).searchParams))
+  const fields = await readForm(request)
+  const session = fields.get('session')
+  if (session !== undefined) {
+    const { userId } = (await deps.singleUse.take(purpose, session)) ?? {}
+    return typeof userId === 'string' ? act(deps, { userId, fields }) : signInPage(fields, 'You have been signed out of this page.')
   }
-  return [
-    open({ method: 'GET', path, handle: ({ request }) => signInPage(new Map(new URL(request.url).searchParams)) }),
-    open({ method: 'POST', path, handle: post }),
-  ]
+  const signedIn = await signIn(deps.accounts, fields)
+  return 'error' in signedIn ? signInPage(fields, signedIn.error) : accountPage(deps, { userId: signedIn.userId, fields })
 }
 
 function signInPage(fields: Fields, error?: string): Response {
@@ -102,7 +95,8 @@ async function act(deps: AccountPageDeps, visit: Visit): Promise<Response> {
 }
 
 async function accountPage(deps: AccountPageDeps, visit: Visit, note?: string): Promise<Response> {
-  const wanted = sections[visit.fields.get('action') ?? '']
+  const action = accountActions.find((name) => name === visit.fields.get('action'))
+  const wanted = action && sections[action]
   const shown = wanted ? [wanted] : [...new Set(Object.values(sections))]
   // There are no cookies: each form of the page carries what it takes to go on, once.
   const session = await deps.singleUse.issue(purpose, { userId: visit.userId }, { lifetimeMs: visitMs })

@@ -1,4 +1,4 @@
-import { type Call, type Endpoint, open } from '../../../http/endpoint.ts'
+import type { Call } from '../../../http/endpoint.ts'
 import { readForm } from '../../../http/form-body.ts'
 import type { Settings } from '../../../ports/settings.ts'
 import type { ServerName } from '../../../spec/event.ts'
@@ -38,18 +38,8 @@ const carried = [
 ] as const
 
 /** The page on which a user lets a client in (Client-Server API, "Authorisation code flow"). */
-export function authoriseEndpoints(deps: AuthoriseDeps): Endpoint[] {
-  return [
-    open({
-      method: 'GET',
-      path,
-      handle: (call) => answer(deps, call, new Map(new URL(call.request.url).searchParams)),
-    }),
-    open({ method: 'POST', path, handle: async (call) => answer(deps, call, await readForm(call.request)) }),
-  ]
-}
-
-async function answer(deps: AuthoriseDeps, { request, origin }: Call<unknown, unknown>, fields: Fields): Promise<Response> {
+export async function answerAuthorise(deps: AuthoriseDeps, { request, origin }: Call<unknown, unknown>): Promise<Response> {
+  const fields: Fields = request.method === 'POST' ? await readForm(request) : new Map(new URL(request.url).searchParams)
   const client = await deps.clients.get(fields.get('client_id') ?? '')
   const redirectUri = fields.get('redirect_uri') ?? ''
   // Nothing is sent to an address that is not the client's.

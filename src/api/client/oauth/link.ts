@@ -1,4 +1,4 @@
-import { type Call, type Endpoint, open } from '../../../http/endpoint.ts'
+import type { Call } from '../../../http/endpoint.ts'
 import { readForm } from '../../../http/form-body.ts'
 import type { ServerName } from '../../../spec/event.ts'
 import type { Accounts } from '../../../users/accounts.ts'
@@ -19,11 +19,9 @@ export interface LinkDeps {
 const path = '/_matrix/oauth2/link'
 
 /** The page on which a user lets a device in by the code that it shows (Client-Server API, "Device authorisation flow"). */
-export function linkEndpoints(deps: LinkDeps): Endpoint[] {
-  return [
-    open({ method: 'GET', path, handle: ({ request }) => show(deps, new Map(new URL(request.url).searchParams)) }),
-    open({ method: 'POST', path, handle: (call) => decide(deps, call) }),
-  ]
+export async function answerLink(deps: LinkDeps, call: Call<unknown, unknown>): Promise<Response> {
+  const { request } = call
+  return request.method === 'POST' ? decide(deps, call) : show(deps, new Map(new URL(request.url).searchParams))
 }
 
 async function show(deps: LinkDeps, fields: ReadonlyMap<string, string>, error?: string): Promise<Response> {

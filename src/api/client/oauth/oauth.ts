@@ -7,9 +7,10 @@ import { checkedMetadata, deviceCodeGrant, grantTypes } from '../../../users/oau
 import type { Redeeming } from '../../../users/oauth/grants.ts'
 import { OAuthError } from '../../../users/oauth/oauth-error.ts'
 import { parseScope } from '../../../users/oauth/scope.ts'
-import { type AccountPageDeps, accountActions, accountPageEndpoints } from './account.ts'
-import { type AuthoriseDeps, authoriseEndpoints } from './authorise.ts'
-import { type LinkDeps, linkEndpoints } from './link.ts'
+import type { AccountPageDeps } from './account.ts'
+import { accountActions } from './account-actions.ts'
+import type { AuthoriseDeps } from './authorise.ts'
+import type { LinkDeps } from './link.ts'
 import { maySignUp } from './sign-in.ts'
 
 export type OAuthDeps = AuthoriseDeps & LinkDeps & AccountPageDeps
@@ -18,7 +19,18 @@ const prefix = '/_matrix/oauth2'
 
 /** The OAuth 2.0 API (Client-Server API, "OAuth 2.0 API"), with its pages. */
 export function oauthEndpoints(deps: OAuthDeps): Endpoint[] {
-  return [...protocolEndpoints(deps), ...authoriseEndpoints(deps), ...linkEndpoints(deps), ...accountPageEndpoints(deps)]
+  return [...protocolEndpoints(deps), ...pageEndpoints(deps)]
+}
+
+/** The pages are loaded when the first of them is opened: most starts of a homeserver do not need them. */
+function pageEndpoints(deps: OAuthDeps): Endpoint[] {
+  const names = ['authorize', 'link', 'account'] as const
+  const methods = ['GET', 'POST'] as const
+  return names.flatMap((name) =>
+    methods.map((method) =>
+      open({ method, path: `${prefix}/${name}`, handle: async (call) => (await import('./pages.ts')).pages[name](deps, call) }),
+    ),
+  )
 }
 
 /** Where users manage their accounts, seen from a request to this homeserver. */
