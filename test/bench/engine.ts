@@ -41,9 +41,9 @@ async function resolveForks(): Promise<void> {
     const theirs = await synapse?.ask({ rules, events: room.events.values(), states, stored: true, runs: resolutions })
     synapse?.stop()
     const own = theirs?.ms.map((ms, run) => ms - (theirs.storeMs[run] ?? 0)) ?? []
-    const beside = theirs
-      ? `Synapse ${median(own).toFixed(1)} ms without its database: ${(median(own) / median(ours)).toFixed(1)} times`
-      : ''
+    const ratio = (figures: readonly number[]): string =>
+      `${median(figures).toFixed(1)} ms, ${(median(figures) / median(ours)).toFixed(1)} times`
+    const beside = theirs ? `Synapse ${ratio(theirs.ms)}; less the auth difference of its stand-in database ${ratio(own)}` : ''
     const what = `fork of a room of ${size} state events, version ${version}`
     line(what, `${median(ours).toFixed(1)} ms`, `${conflicts.events} events on ${conflicts.keys} keys differ${beside && `; ${beside}`}`)
     raw('ours', ours)
