@@ -13,8 +13,9 @@ import { RoomStore } from '../rooms/room-store.ts'
 import { RoomSender } from '../rooms/send.ts'
 import type { UserId } from '../spec/event.ts'
 import type { JsonObject } from '../spec/json.ts'
-import { accounts, profiles } from '../storage/tables/users.ts'
+import { accountData, accounts, profiles } from '../storage/tables/users.ts'
 import type { Stream } from '../streams/stream.ts'
+import { blocksInvites, invitePermissionType } from '../users/account-data.ts'
 import type { Remotes } from './remotes.ts'
 
 /** The event pipeline and what stands directly on it. */
@@ -46,6 +47,10 @@ export function composeRooms(ports: HomeserverPorts & { readonly stream: Stream;
     serverName,
     profileOf,
     isGuest,
+    blocksInvites: async (userId) => {
+      const key = [userId, '', invitePermissionType] as const
+      return blocksInvites((await storage.read([accountData], (tx) => tx.get(accountData, key)))?.content)
+    },
   })
   const guestAccess = new GuestAccess({ store, membership, logger, serverName, isGuest })
   return { guestAccess, store, queue, sender, receiver, backfill, membership, memberLists, currentMembers }

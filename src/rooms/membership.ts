@@ -1,5 +1,14 @@
 import { put, type Write } from '../ports/storage.ts'
-import { badState, forbidden, guestAccessForbidden, MatrixError, notFound, unknownError, unsupportedRoomVersion } from '../spec/errors.ts'
+import {
+  badState,
+  forbidden,
+  guestAccessForbidden,
+  inviteBlocked,
+  MatrixError,
+  notFound,
+  unknownError,
+  unsupportedRoomVersion,
+} from '../spec/errors.ts'
 import { type EventId, type Pdu, type RoomEvent, type RoomId, type ServerName, stateKeyOf, type UserId } from '../spec/event.ts'
 import { serverNameOf } from '../spec/identifiers.ts'
 import type { JsonObject } from '../spec/json.ts'
@@ -23,6 +32,8 @@ interface MembershipDeps extends RemoteMembershipDeps {
   /** What a membership event shows of its user: `displayname` and `avatar_url`. */
   readonly profileOf: (userId: UserId) => Promise<JsonObject>
   readonly isGuest: (userId: UserId) => Promise<boolean>
+  /** Whether a local user takes no invitations. */
+  readonly blocksInvites: (userId: UserId) => Promise<boolean>
 }
 
 type Alongside = NonNullable<LocalEvent['alongside']>
@@ -85,8 +96,9 @@ export class RoomMembership {
     await this.#remember(userId, roomId, { membership: 'leave', eventId, position: 0, sender: userId })
   }
 
-  /** Invites a user of any server. Throws `M_FORBIDDEN`, or the other server's error if it declines. */
+  /** Invites a user of any server. Throws `M_FORBIDDEN`, `M_INVITE_BLOCKED`, or the other server's error if it declines. */
   async invite({ sender, target, roomId, content = {}, alongside }: ChangeOfOther): Promise<void> {
+    if (await this.#deps.blocksInvites(target)) throw inviteBlocked()
     const profile = serverNameOf(target) === this.#deps.serverName ? await this.#deps.profileOf(target) : {}
     const member = { roomId, content: { ...profile, ...content, membership: 'invite' }, alongside }
     const server = serverNameOf(target)
@@ -183,6 +195,7 @@ export class RoomMembership {
     const isInvite = event.type === 'm.room.member' && event.content.membership === 'invite' && event.eventId === invite.eventId
     if (!isInvite || serverNameOf(event.sender) !== invite.origin) throw forbidden('The event is not the invitation that the request names')
     if (serverNameOf(target) !== this.#deps.serverName) throw forbidden('The invited user is not of this server')
+    if (await this.#deps.blocksInvites(target)) throw inviteBlocked()
     const signed = await this.#deps.signEvent(event.pdu, rules)
     if (!(await this.#residentRoom(invite.roomId))) {
       const outOfBand = { version: rules.version, pdu: signed, strippedState: invite.strippedState, via: invite.origin }

@@ -87,6 +87,9 @@ export const userLocked = (message = 'This account is locked'): MatrixError =>
 /** 403: it is not allowed. */
 export const forbidden = (message: string): MatrixError => error(403, 'M_FORBIDDEN', message)
 
+/** 403: the user takes no invitations. */
+export const inviteBlocked = (): MatrixError => error(403, 'M_INVITE_BLOCKED', 'This user takes no invitations')
+
 /** 403: the account is suspended: it may read, and do little else. */
 export const userSuspended = (message = 'You cannot do this while your account is suspended'): MatrixError =>
   error(403, 'M_USER_SUSPENDED', message)

@@ -53,7 +53,7 @@ export class RoomSections {
     } else {
       const events = await strippedStateFor(store, pass.userId, { roomId, membership })
       if (membership.membership === 'knock') sections.knock.set(roomId, { knock_state: { events } })
-      else if (!pass.ignored.has(membership.sender)) sections.invite.set(roomId, { invite_state: { events } })
+      else if (!pass.blocksInvites && !pass.ignored.has(membership.sender)) sections.invite.set(roomId, { invite_state: { events } })
     }
   }
 }

@@ -28,6 +28,7 @@ export interface SyncSources {
     changedSince(userId: UserId, since: Position, upTo: Position): Promise<readonly AccountDataChange[]>
     all(userId: UserId): Promise<readonly AccountDataChange[]>
     ignoredUsers(userId: UserId): Promise<ReadonlySet<UserId>>
+    blocksInvites(userId: UserId): Promise<boolean>
   }
   readonly pushRules: { of(userId: UserId): Promise<PushRuleset> }
   readonly filters: { get(userId: UserId, filterId: string): Promise<JsonObject | undefined> }

@@ -24,6 +24,7 @@ export interface SyncPass {
   /** What is new in the rooms the user is in, or has just left. */
   readonly news: ReadonlyMap<RoomId, RoomNews>
   readonly ignored: ReadonlySet<UserId>
+  readonly blocksInvites: boolean
   readonly deviceMembers: DeviceMembers
   /** Changes of account data, by room; global ones under the empty key. */
   readonly accountData: ReadonlyMap<RoomId | '', readonly AccountDataChange[]>

@@ -174,15 +174,17 @@ export class Sync {
   async #open(request: PassRequest): Promise<SyncPass> {
     const { accountData, receipts, typing } = this.#deps.sources
     const { userId, deviceId, since, upTo, token } = request
-    const [changes, ignored, moved, news] = await Promise.all([
+    const [changes, ignored, blocksInvites, moved, news] = await Promise.all([
       since === undefined ? accountData.all(userId) : accountData.changedSince(userId, since, upTo),
       accountData.ignoredUsers(userId),
+      accountData.blocksInvites(userId),
       since === undefined ? [] : receipts.changedSince(since, upTo),
       since === undefined ? new Map<RoomId, RoomNews>() : this.#news({ ...request, since }),
     ])
     return {
       ...request,
       ignored,
+      blocksInvites,
       news,
       // What the client has is what it had when it asked, however long this has waited since.
       deviceMembers: this.#lazyMembers.of({ userId, deviceId }, token?.position),

@@ -34,6 +34,7 @@ export class AccountData {
   /** How many pieces users kept when that was last counted, and those added since. */
   readonly #counts = new Lru<UserId, number>(1000)
   readonly #ignored = new Lru<UserId, ReadonlySet<UserId>>(1000)
+  readonly #blocking = new Lru<UserId, boolean>(1000)
 
   /** `implied` is the global account data that users have without having set it. */
   constructor(deps: { storage: Storage; stream: Stream; implied: (userId: UserId) => Readonly<Record<string, JsonObject>> }) {
@@ -64,6 +65,7 @@ export class AccountData {
       published: (position) => {
         this.#marks.note(userId, position)
         if (type === 'm.ignored_user_list') this.#ignored.delete(userId)
+        if (type === invitePermissionType) this.#blocking.delete(userId)
       },
     })
   }
@@ -100,6 +102,16 @@ export class AccountData {
     return ignored
   }
 
+  /** Whether the user takes no invitations (Client-Server API, "Invite permission"). */
+  async blocksInvites(userId: UserId): Promise<boolean> {
+    const cached = this.#blocking.get(userId)
+    if (cached !== undefined) return cached
+    const began = this.#stream.current
+    const blocks = blocksInvites(await this.get(userId, '', invitePermissionType))
+    if (!this.#marks.changedAfter(userId, began)) this.#blocking.set(userId, blocks)
+    return blocks
+  }
+
   async #requireRoom(userId: UserId): Promise<void> {
     const known = this.#counts.get(userId)
     const counted = known === undefined || known >= datumLimit ? await this.#count(userId) : known
@@ -127,4 +139,12 @@ async function changes(tx: ReadTx, keys: readonly (readonly [UserId, RoomId, str
     const value = values[index]
     return value ? [{ roomId, type, content: value.content }] : []
   })
+}
+
+/** The account data by which a user blocks invitations. */
+export const invitePermissionType = 'm.invite_permission_config'
+
+/** Whether that account data blocks them. */
+export function blocksInvites(content: JsonObject | undefined): boolean {
+  return content?.default_action === 'block'
 }

@@ -106,7 +106,7 @@ export async function openClientApi(options: FixtureOptions = {}) {
   const receiver = new RoomReceiver({ ...pipeline, gapFiller, placer })
   const backfill = new Backfill({ ...pipeline, gapFiller, placer })
   const isGuest = async (userId: string) => userId.startsWith('@guest')
-  const membership = new RoomMembership({ ...pipeline, sender, isGuest })
+  const membership = new RoomMembership({ ...pipeline, sender, isGuest, blocksInvites: (userId) => accountData.blocksInvites(userId) })
   const guestAccess = new GuestAccess({ store, membership, isGuest, serverName, logger })
   const members = new MemberLists(store)
   const directory = new Directory({ storage, store, members, sender, remote, serverName })

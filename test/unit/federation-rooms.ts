@@ -60,6 +60,7 @@ export async function homeserver(at: World, name: string, storage?: Storage) {
     serverName,
     profileOf,
     isGuest: async () => false,
+    blocksInvites: async (userId) => userId.startsWith('@hermit'),
   })
   const roomServers = new RoomServers(store)
   const log = new OutgoingLog({

@@ -33,6 +33,7 @@ export interface ListAudience {
   readonly userId: UserId
   readonly memberships: ReadonlyMap<RoomId, StoredMembership>
   readonly ignored: ReadonlySet<UserId>
+  readonly blocksInvites: boolean
   readonly labels: Labels
   readonly sent: ReadonlyMap<RoomId, SentRoom>
 }
@@ -91,10 +92,10 @@ export class RoomLists {
   }
 
   /** Rooms that the user left are shown as long as the client still has them; of others that are over, those that came as a surprise. */
-  async #isListed({ userId, ignored, sent }: ListAudience, roomId: RoomId, membership: StoredMembership): Promise<boolean> {
+  async #isListed({ userId, ignored, blocksInvites, sent }: ListAudience, roomId: RoomId, membership: StoredMembership): Promise<boolean> {
     const { membership: kind, sender, forgotten } = membership
     if (forgotten) return false
-    if (kind === 'invite') return !ignored.has(sender)
+    if (kind === 'invite') return !blocksInvites && !ignored.has(sender)
     if (kind === 'join' || kind === 'knock' || sent.has(roomId)) return true
     return sender !== userId && (await this.#wasJoined(userId, membership))
   }

@@ -109,12 +109,13 @@ export class SlidingSync {
     },
   ): Promise<{ json: JsonObject; rooms: ReadonlyMap<RoomId, SentRoom>; isNews: boolean }> {
     const { userId, since, upTo, memberships, sent, body } = request
-    const [ignored, labels, news] = await Promise.all([
+    const [ignored, blocksInvites, labels, news] = await Promise.all([
       this.#deps.sources.accountData.ignoredUsers(userId),
+      this.#deps.sources.accountData.blocksInvites(userId),
       this.#labels.of(userId, upTo),
       since === undefined ? new Map() : this.#news({ memberships, since, upTo }),
     ])
-    const wanted = await this.#lists.select({ userId, memberships, ignored, labels, sent }, body)
+    const wanted = await this.#lists.select({ userId, memberships, ignored, blocksInvites, labels, sent }, body)
     const pass: SlidingPass = { ...request, since, upTo, ignored, direct: labels.direct, news }
     const written = await this.#write(pass, wanted, sent)
     const shown = new Map([...written].map(([roomId, { json }]) => [roomId, eventIdsOf(json)]))
