@@ -11,6 +11,7 @@ import { stagedPdus } from '../storage/tables/rooms.ts'
 import type { Stream } from '../streams/stream.ts'
 import type { Gap, GapFiller } from './gap-filler.ts'
 import { type Received, receivePdus } from './incoming.ts'
+import { joinAuthoriser } from './membership-rules.ts'
 import type { EventPlacer, Outcome } from './place.ts'
 import type { EventVerifier, SignEvent } from './remote.ts'
 import type { EventRecord, Room, RoomStore } from './room-store.ts'
@@ -111,7 +112,10 @@ export class RoomReceiver {
     if (!isObject(pdu)) throw badJson('The event is not an object')
     // Before anything is signed: we must never put our name under an event of one of our own users that others made.
     if (serverNameOf(String(pdu.sender)) !== sent.origin) throw forbidden('The event is not of a user of the server that sends it')
-    const signed = isAuthorisedBy(serverName, pdu) ? await signEvent(pdu, room.rules) : pdu
+    const isAuthorised = isAuthorisedBy(serverName, pdu)
+    // The authorisation rules know the authoriser alone: whether the room's conditions are met is for us to see before we sign.
+    if (isAuthorised) await joinAuthoriser(room, String(pdu.sender), { store, serverName })
+    const signed = isAuthorised ? await signEvent(pdu, room.rules) : pdu
     const [received] = await receivePdus([signed], room, verifier)
     if (!received || 'error' in received) throw forbidden(received?.error ?? 'The event is missing')
     const { event } = received
