@@ -80,15 +80,17 @@ export class RoomLists {
 
   /** The user's rooms, the one with the newest activity first. */
   async #listed(audience: ListAudience): Promise<ListedRoom[]> {
-    const shown: ListedRoom[] = []
-    for (const [roomId, membership] of audience.memberships) {
-      if (!(await this.#isListed(audience, roomId, membership))) continue
-      const { position } = membership
-      const isIn = membership.membership === 'join'
-      const activity = isIn ? await this.#deps.activity.of(roomId, position) : { last: position, bump: position }
-      shown.push({ roomId, membership, activity })
-    }
-    return shown.sort((a, b) => b.activity.last - a.activity.last)
+    // All at once: what is not known of the rooms yet is then read in few transactions.
+    const rooms = await Promise.all([...audience.memberships].map((room) => this.#listedRoom(audience, room)))
+    return rooms.filter((room) => room !== undefined).sort((a, b) => b.activity.last - a.activity.last)
+  }
+
+  async #listedRoom(audience: ListAudience, [roomId, membership]: [RoomId, StoredMembership]): Promise<ListedRoom | undefined> {
+    if (!(await this.#isListed(audience, roomId, membership))) return undefined
+    const { position } = membership
+    const isIn = membership.membership === 'join'
+    const activity = isIn ? await this.#deps.activity.of(roomId, position) : { last: position, bump: position }
+    return { roomId, membership, activity }
   }
 
   /** Rooms that the user left are shown as long as the client still has them; of others that are over, those that came as a surprise. */
