@@ -75,13 +75,13 @@ async function setUpTrust(client: MatrixClient, { password, secretStorageKey }: 
       await upload({ type: 'm.login.password', identifier: { type: 'm.id.user', user }, password })
     },
   })
+  const hasBackup = (await crypto.getKeyBackupInfo()) !== null
   await crypto.bootstrapSecretStorage({
     createSecretStorageKey: async () => ({ privateKey: secretStorageKey }),
-    setupNewKeyBackup: (await crypto.getKeyBackupInfo()) === null,
+    setupNewKeyBackup: !hasBackup,
   })
-  if ((await crypto.getActiveSessionBackupVersion()) !== null && (await crypto.getSessionBackupPrivateKey()) === null) {
-    await crypto.loadSessionBackupPrivateKeyFromSecretStorage()
-  }
+  // An earlier device's backup may not count as active before its key is here: the key comes first.
+  if (hasBackup && (await crypto.getSessionBackupPrivateKey()) === null) await crypto.loadSessionBackupPrivateKeyFromSecretStorage()
   await crypto.checkKeyBackupAndEnable()
-  await crypto.restoreKeyBackup().catch(() => undefined)
+  await crypto.restoreKeyBackup()
 }
