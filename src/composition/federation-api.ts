@@ -41,7 +41,7 @@ export function composeFederationApi(parts: Parts): Api {
     }),
     ...keyEndpoints({ ...shared, ...remotes }),
     ...mediaEndpoints(shared),
-    ...membershipEndpoints(shared),
+    ...membershipEndpoints({ ...shared, memberLists: members }),
     ...transactionEndpoints({
       ...shared,
       withdrawals: new Withdrawals({ ...shared, verifier: remotes.verifier }),

@@ -13,12 +13,19 @@ const largestState = 256 << 20
 const largestBatch = 8 << 20
 /** Events that the state of a room may have when we join it by another server. */
 const mostEvents = 200_000
+const mostServers = 50_000
 
 const template = v.looseObject({ room_version: v.optional(v.string()), event: anyObject })
 const events = listOf(anyObject, mostEvents)
 const stateAnswer = v.looseObject({ pdus: events, auth_chain: events })
 const stateIdsAnswer = v.looseObject({ pdu_ids: listOf(eventId, mostEvents), auth_chain_ids: listOf(eventId, mostEvents) })
-const joinAnswer = v.looseObject({ state: events, auth_chain: events, event: v.optional(anyObject) })
+const joinAnswer = v.looseObject({
+  state: events,
+  auth_chain: events,
+  event: v.optional(anyObject),
+  members_omitted: v.optional(v.boolean()),
+  servers_in_room: v.optional(listOf(v.string(), mostServers)),
+})
 const transactionAnswer = v.looseObject({ pdus: listOf(anyObject, 1000) })
 const missingEventsAnswer = v.looseObject({ events: listOf(anyObject, 1000) })
 const knockAnswer = v.looseObject({ knock_room_state: v.optional(listOf(anyObject, 1000)) })
@@ -53,7 +60,13 @@ export class RemoteRooms implements RemoteServers {
   async sendJoin(to: ServerName, join: { roomId: RoomId; eventId: EventId; pdu: Pdu }): Promise<SendJoinResult> {
     const answer = await this.#send(to, ['v2', 'send_join'], join)
     assertAnswer(joinAnswer, answer, to)
-    return { state: answer.state, authChain: answer.auth_chain, ...(answer.event === undefined ? {} : { event: answer.event }) }
+    return {
+      state: answer.state,
+      authChain: answer.auth_chain,
+      membersOmitted: answer.members_omitted ?? false,
+      serversInRoom: (answer.servers_in_room ?? []).filter((name) => v.is(serverName, name)),
+      ...(answer.event === undefined ? {} : { event: answer.event }),
+    }
   }
 
   async sendLeave(to: ServerName, leave: { roomId: RoomId; eventId: EventId; pdu: Pdu }): Promise<void> {

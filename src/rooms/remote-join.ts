@@ -22,6 +22,9 @@ export interface RemoteMembershipDeps {
   readonly random: Random
 }
 
+/** Servers that are asked for a state of which the resident server left out a part. */
+const serversAskedForState = 4
+
 interface Attempt {
   readonly userId: UserId
   readonly roomId: RoomId
@@ -76,8 +79,9 @@ export async function joinThrough(via: ServerName, attempt: Attempt, deps: Remot
   const result = await deps.remote.sendJoin(via, { roomId, eventId: event.eventId, pdu: event.pdu })
   const join = await countersignedJoin(event, result, { rules, verifier: deps.verifier })
   const room = { roomId, rules }
-  const authChain = valid(await receivePdus(result.authChain, room, deps.verifier))
-  const state = valid(await receivePdus(result.state, room, deps.verifier))
+  const told = await wholeState(via, { join, result }, deps)
+  const authChain = valid(await receivePdus(told.authChain, room, deps.verifier))
+  const state = valid(await receivePdus(told.state, room, deps.verifier))
   await deps.queue.enqueue(roomId, async (draft) => {
     if (!draft.exists) draft.begin(rules)
     // Between leaving and coming back the room went on without us: what we knew as its head no longer is.
@@ -98,6 +102,24 @@ export async function joinThrough(via: ServerName, attempt: Attempt, deps: Remot
     })
     if (placed.status !== 'accepted') throw forbidden(placed.reason ?? 'The room does not allow it')
   })
+}
+
+/**
+ * The state before our join, as the resident server answered it. One that leaves members out, though we never ask for that, is
+ * not believed to be the room's: the whole is asked for, there and of servers that it names. Throws where nobody gives it.
+ */
+async function wholeState(
+  via: ServerName,
+  { join, result }: { readonly join: RoomEvent; readonly result: SendJoinResult },
+  { remote }: RemoteMembershipDeps,
+): Promise<Pick<SendJoinResult, 'state' | 'authChain'>> {
+  if (!result.membersOmitted) return result
+  const servers = new Set([via, ...(result.serversInRoom ?? [])])
+  for (const server of [...servers].slice(0, serversAskedForState)) {
+    const told = await remote.state(server, { roomId: join.roomId, eventId: join.eventId }).catch(() => undefined)
+    if (told) return told
+  }
+  throw unknownError(`${via} left members out of the state of the room, and no server gives them`, 502)
 }
 
 /** The join as the resident server signed it, where it needs that; it must be the very event that we sent. */

@@ -8,6 +8,10 @@ export interface SendJoinResult {
   readonly event?: Pdu
   readonly state: readonly Pdu[]
   readonly authChain: readonly Pdu[]
+  /** Members are missing from `state`, though we never ask for that. */
+  readonly membersOmitted?: boolean
+  /** Servers that were in the room before the join, as the resident server says. */
+  readonly serversInRoom?: readonly ServerName[]
 }
 
 /** A template of a membership event, and the room's version (`make_join`, `make_leave`, `make_knock`). */

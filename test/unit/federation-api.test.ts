@@ -228,6 +228,34 @@ describe('joining', () => {
     expect(Object.keys(isObject(members.body.joined) ? members.body.joined : {})).toContain(member.userId)
   })
 
+  test('brings a short answer to who asks for that: no members but those that name the room, and nothing twice', async () => {
+    const at = await homeserver()
+    const roomId = await createRoom(at, at.alice)
+    for (let i = 0; i < 7; i++) await join(foreign(at, `other${i}.example`), roomId)
+    const [member, late] = [foreign(at, 'member.example'), foreign(at, 'late.example')]
+    const rules = rulesOf('12')
+    const send = async (by: Foreign) => {
+      const { event } = await membershipEvent(by, roomId, 'join')
+      const query: [string, string][] = [['omit_members', 'true']]
+      const answer = await by.ask('PUT', ['v2', 'send_join', roomId, event.eventId], { body: event.pdu, query })
+      if (!rules || !Array.isArray(answer.state) || !Array.isArray(answer.auth_chain)) throw new Error('no state')
+      const [state, chain] = [answer.state.filter(isObject), answer.auth_chain.filter(isObject)]
+      const ids = (list: JsonObject[]) => list.map((pdu) => eventIdOf(pdu, rules))
+      const cited = [event.pdu, ...state, ...chain].flatMap(({ auth_events: auth }) => (Array.isArray(auth) ? auth : []))
+      const known = [...ids(state), ...ids(chain)]
+      expect(cited.filter((eventId) => !known.includes(String(eventId)))).toEqual([])
+      expect(new Set(known).size).toBe(known.length)
+      return { answer, members: state.filter(({ type }) => type === 'm.room.member'), types: state.map(({ type }) => type) }
+    }
+    const nameless = await send(member)
+    expect(nameless.members).toHaveLength(5)
+    expect(nameless.types).toContain('m.room.create')
+    expect(nameless.answer.members_omitted).toBe(true)
+    expect(nameless.answer.servers_in_room).toHaveLength(8)
+    await setState(at, at.alice, { roomId, type: 'm.room.name', content: { name: 'A name' } })
+    expect((await send(late)).members).toEqual([])
+  })
+
   test('is refused for a user of another server, for a version that the server lacks, and where the rules forbid it', async () => {
     const at = await homeserver()
     const roomId = await createRoom(at, at.alice)

@@ -4,14 +4,17 @@ import { outgoingPdu } from '../../federation/outgoing-events.ts'
 import type { RoomServers } from '../../federation/room-servers.ts'
 import type { ServerView } from '../../federation/server-view.ts'
 import { type Endpoint, forServer } from '../../http/endpoint.ts'
+import type { MemberLists } from '../../rooms/member-lists.ts'
 import { strippedStateOf } from '../../rooms/membership-rules.ts'
 import type { MembershipTemplate } from '../../rooms/remote.ts'
 import type { EventRecord, RoomStore } from '../../rooms/room-store.ts'
 import { forbidden } from '../../spec/errors.ts'
-import type { EventId, RoomId, ServerName, UserId } from '../../spec/event.ts'
+import { type EventId, type RoomId, type ServerName, splitStateKey, stateKeyOf, type UserId } from '../../spec/event.ts'
 import { serverNameOf } from '../../spec/identifiers.ts'
 import type { JsonObject, JsonValue } from '../../spec/json.ts'
 import { supportedRoomVersions } from '../../spec/room-version.ts'
+import type { StateTrie } from '../../spec/state-trie.ts'
+import { summaryOf } from '../../sync/summary.ts'
 import { anyObject, parameter, pduNestingLimit } from './inputs.ts'
 
 type Kind = 'join' | 'leave' | 'knock'
@@ -34,6 +37,7 @@ export interface MembershipDeps {
   }
   readonly store: RoomStore
   readonly roomServers: RoomServers
+  readonly memberLists: MemberLists
   readonly view: ServerView
 }
 
@@ -45,11 +49,13 @@ export function membershipEndpoints(deps: MembershipDeps): Endpoint[] {
     make('join', deps),
     make('leave', deps),
     make('knock', deps),
-    send('/_matrix/federation/v2/send_join/:roomId/:eventId', 'join', deps, joinAnswer),
-    send('/_matrix/federation/v1/send_join/:roomId/:eventId', 'join', deps, async (...sent) => [200, await joinAnswer(...sent)]),
+    send('/_matrix/federation/v2/send_join/:roomId/:eventId', 'join', deps, (record, query) =>
+      query.omit_members === 'true' ? shortJoinAnswer(record, deps) : joinAnswer(record, deps),
+    ),
+    send('/_matrix/federation/v1/send_join/:roomId/:eventId', 'join', deps, async (record) => [200, await joinAnswer(record, deps)]),
     send('/_matrix/federation/v2/send_leave/:roomId/:eventId', 'leave', deps, async () => ({})),
     send('/_matrix/federation/v1/send_leave/:roomId/:eventId', 'leave', deps, async () => [200, {}]),
-    send('/_matrix/federation/v1/send_knock/:roomId/:eventId', 'knock', deps, knockAnswer),
+    send('/_matrix/federation/v1/send_knock/:roomId/:eventId', 'knock', deps, (record) => knockAnswer(record, deps)),
   ]
 }
 
@@ -72,20 +78,23 @@ function make(kind: Kind, deps: MembershipDeps): Endpoint {
   })
 }
 
-type AnswerFor = (record: EventRecord, deps: MembershipDeps) => Promise<JsonObject | JsonValue[]>
+const sendQuery = v.looseObject({ omit_members: v.optional(v.picklist(['true', 'false'])) })
+
+type AnswerFor = (record: EventRecord, query: v.InferOutput<typeof sendQuery>) => Promise<JsonObject | JsonValue[]>
 
 function send(path: string, membership: Kind, deps: MembershipDeps, answer: AnswerFor): Endpoint {
   return forServer({
     method: 'PUT',
     path,
     body: anyObject,
+    query: sendQuery,
     nestingLimit: pduNestingLimit,
-    handle: async ({ server, params, body }) => {
+    handle: async ({ server, params, body, query }) => {
       const roomId = parameter.roomId(params)
       await deps.view.room(server, roomId)
       const eventId = parameter.eventId(params)
       const record = await deps.receiver.receiveMembership({ origin: server, roomId, eventId, pdu: body, membership })
-      return answer(record, deps)
+      return answer(record, query)
     },
   })
 }
@@ -102,6 +111,32 @@ async function joinAnswer(record: EventRecord, { store, roomServers }: Membershi
     members_omitted: false,
     servers_in_room: [...(await roomServers.at(record.event.roomId, before))],
   }
+}
+
+/**
+ * The same without members, but for those that give a nameless room its name, and without events of the auth chain that are in
+ * the state: the joining server asked for it (`omit_members`), and fills the rest in later.
+ */
+async function shortJoinAnswer(record: EventRecord, deps: MembershipDeps): Promise<JsonObject> {
+  const { store, roomServers } = deps
+  const { roomId } = record.event
+  const before = await store.stateBefore(record)
+  const others = [...before].flatMap(([key, eventId]) => (splitStateKey(key).type === 'm.room.member' ? [] : eventId))
+  const state = await store.events([...others, ...(await heroesFor(record, before, deps))])
+  const chain = await authChain(store, [...state.keys(), record.event.eventId])
+  return {
+    event: outgoingPdu(record),
+    state: [...state.values()].map(outgoingPdu),
+    auth_chain: chain.filter(({ event }) => !state.has(event.eventId)).map(outgoingPdu),
+    members_omitted: true,
+    servers_in_room: [...(await roomServers.at(roomId, before))],
+  }
+}
+
+async function heroesFor({ event }: EventRecord, state: StateTrie, { memberLists }: MembershipDeps): Promise<EventId[]> {
+  if (state.has(stateKeyOf('m.room.name', '')) || state.has(stateKeyOf('m.room.canonical_alias', ''))) return []
+  const { heroes } = summaryOf(await memberLists.of(event.roomId, state), event.sender, false)
+  return heroes.map(({ record }) => record.event.eventId)
 }
 
 async function knockAnswer({ event }: EventRecord, { store }: MembershipDeps): Promise<JsonObject> {
