@@ -38,7 +38,7 @@ for (const way of ['verifyByEmoji', 'verifyByQrCode'] as const) {
     const phone = await page.evaluateHandle(() => window.clients.logInUntrusted('alice', 'alice’s phone'))
     expect(await history(phone, roomId)).toEqual(['undecryptable'])
     await page.evaluate(async ([way, phone, laptop]) => void (await window.clients[way](phone, laptop)), [way, phone, laptop] as const)
-    const all = { crossSigningReady: true, deviceIsSigned: true, backupIsActive: true }
+    const all = { crossSigningReady: true, deviceIsSigned: true, backupIsActive: true, backupKeyIsHere: true }
     await expect.poll(() => phone.evaluate((client) => client.trust()), { timeout: 30_000 }).toMatchObject(all)
     await phone.evaluate(({ crypto }) => crypto.restoreKeyBackup())
     await reads(phone, roomId, ['written before'])

@@ -115,6 +115,8 @@ export class TestClient {
       secretStorageReady: await this.crypto.isSecretStorageReady(),
       deviceIsSigned: status?.crossSigningVerified ?? false,
       backupIsActive: (await this.crypto.getActiveSessionBackupVersion()) !== null,
+      // A backup is active as soon as the device trusts it, which may be before another device gave it the key.
+      backupKeyIsHere: (await this.crypto.getSessionBackupPrivateKey()) !== null,
       keysInBackup: backup.count,
     }
   }
