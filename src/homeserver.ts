@@ -63,6 +63,7 @@ export async function createHomeserver(ports: HomeserverPorts): Promise<Homeserv
   await rooms.receiver.resume()
   await push.start()
   await client.delayedEvents.start()
+  await client.unfinishedRooms.start()
   return {
     handleClient: client.handle,
     handleFederation: server.handle,
@@ -78,6 +79,7 @@ export async function createHomeserver(ports: HomeserverPorts): Promise<Homeserv
       await federation.sender.stop()
       await push.stop()
       await client.delayedEvents.stop()
+      await client.unfinishedRooms.stop()
       await rooms.receiver.idle()
       await neighbourhood.idle()
       await rooms.guestAccess.idle()

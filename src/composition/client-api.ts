@@ -43,7 +43,7 @@ import { DelayedEvents } from '../rooms/delayed-events.ts'
 import { Directory } from '../rooms/directory.ts'
 import { FindableMembers } from '../rooms/findable-members.ts'
 import { Spaces } from '../rooms/spaces.ts'
-import { RoomUpgrader } from '../rooms/upgrade.ts'
+import { UnfinishedRooms } from '../rooms/unfinished-rooms.ts'
 import { unauthorized } from '../spec/errors.ts'
 import type { RoomId, ServerName, UserId } from '../spec/event.ts'
 import { isObject, type JsonObject } from '../spec/json.ts'
@@ -63,7 +63,7 @@ import { shownProfile } from './rooms.ts'
 const serversAsked = 3
 
 /** The Client-Server API. */
-export function composeClientApi(parts: Parts): Api & { readonly delayedEvents: DelayedEvents } {
+export function composeClientApi(parts: Parts): Api & { readonly delayedEvents: DelayedEvents; readonly unfinishedRooms: UnfinishedRooms } {
   const { users, keys, rooms, remotes, media, clock, logger, settings, stream } = parts
   const { serverName } = parts.signer
   const { store, membership } = rooms
@@ -94,6 +94,7 @@ export function composeClientApi(parts: Parts): Api & { readonly delayedEvents: 
       return sendAsUser({ userId, suspended }, event)
     },
   })
+  const upgrader = async () => new (await import('../rooms/upgrade.ts')).RoomUpgrader(shared)
   const endpoints = [
     ...accountEndpoints({ ...shared, leaveRooms: (userId) => leaveRooms(parts, userId) }),
     ...accountDataEndpoints(shared),
@@ -135,7 +136,7 @@ export function composeClientApi(parts: Parts): Api & { readonly delayedEvents: 
     ...roomSendingEndpoints({ ...shared, sendAsUser, delayedEvents }),
     ...delayedEventsEndpoints({ delayedEvents }),
     ...roomStateEndpoints(shared),
-    ...roomUpgradeEndpoints({ upgrader: new RoomUpgrader(shared) }),
+    ...roomUpgradeEndpoints({ upgrader }),
     ...sharedSecretEndpoints({ ...shared, sharedSecret: settings.sharedSecret }),
     ...spaceEndpoints({ ...shared, spaces }),
     ...syncEndpoints({ sync }),
@@ -152,7 +153,7 @@ export function composeClientApi(parts: Parts): Api & { readonly delayedEvents: 
     logger,
     rateLimit: createRateLimit({ clock, enabled: settings.rateLimits }),
   })
-  return { ...api, delayedEvents }
+  return { ...api, delayedEvents, unfinishedRooms: new UnfinishedRooms({ ...parts, membership, upgrader }) }
 }
 
 function deviceLists({ changed, left }: { readonly changed: readonly UserId[]; readonly left: readonly UserId[] }) {

@@ -1,18 +1,19 @@
 import type { Clock } from '../ports/clock.ts'
 import type { Random } from '../ports/random.ts'
-import { put, type Write } from '../ports/storage.ts'
+import { put, remove, type Storage, StorageLost, type Write } from '../ports/storage.ts'
 import { invalidParam, invalidRoomState, MatrixError, roomInUse, unsupportedRoomVersion } from '../spec/errors.ts'
 import type { RoomId, ServerName, UserId } from '../spec/event.ts'
 import { parseRoomAlias, parseUserId } from '../spec/identifiers.ts'
 import type { JsonObject, JsonValue } from '../spec/json.ts'
 import { defaultRoomVersion, type RoomVersionRules, rulesOf } from '../spec/room-version.ts'
-import { publicRooms } from '../storage/tables/rooms.ts'
+import { aliases, publicRooms, unsentInvites } from '../storage/tables/rooms.ts'
 import type { Directory } from './directory.ts'
 import { foundRoom } from './found.ts'
 import type { RoomMembership } from './membership.ts'
 import type { SignEvent } from './remote.ts'
+import type { RoomDraft } from './room-draft.ts'
 import type { RoomQueue } from './room-queue.ts'
-import type { LocalEvent, RoomSender } from './send.ts'
+import type { RoomSender } from './send.ts'
 
 export type Preset = 'private_chat' | 'trusted_private_chat' | 'public_chat'
 
@@ -37,19 +38,12 @@ export interface RoomPlan {
   readonly creationContent: JsonObject
   readonly initialState: readonly InitialEvent[]
   readonly powerLevels: JsonObject
-  /** Written in the commit that brings the creator into the room. */
+  /** Written in the commit that makes the room. */
   readonly alongside?: (roomId: RoomId) => readonly Write[]
 }
 
-interface RoomParts {
-  readonly plan: RoomPlan
-  readonly rules: RoomVersionRules
-  readonly alias: string | undefined
-  /** Written in the same commit. */
-  readonly writes: readonly Write[]
-}
-
 interface RoomCreatorDeps {
+  readonly storage: Storage
   readonly queue: RoomQueue
   readonly clock: Clock
   readonly random: Random
@@ -70,7 +64,8 @@ export class RoomCreator {
   }
 
   /**
-   * Makes the room, with all that the plan implies in the order of the specification, and invites whom it names.
+   * Makes the room in one commit, with all that the plan implies in the order of the specification, and invites whom it names:
+   * what a crash leaves of that, the next start goes on with.
    * Throws `M_UNSUPPORTED_ROOM_VERSION`, `M_ROOM_IN_USE`, `M_INVALID_PARAM`, `M_INVALID_ROOM_STATE`, and what an invited
    * user's server answers: the room is there then, without that user.
    */
@@ -79,11 +74,17 @@ export class RoomCreator {
     const rules = rulesOf(plan.version ?? defaultRoomVersion)
     if (!rules) throw unsupportedRoomVersion(`Room version ${plan.version} is not supported`)
     const alias = await this.#freeAlias(plan)
-    const roomId = await foundRoom({ rules, creator: plan.creator, createContent: createContent(plan, rules) }, this.#deps)
-    const writes = [...(plan.published ? [put(publicRooms, roomId, true as const)] : []), ...(plan.alongside?.(roomId) ?? [])]
-    const furnish = (withAlias: readonly Write[]) => this.#furnish(roomId, { plan, rules, alias, writes: [...withAlias, ...writes] })
-    if (alias === undefined) await furnish([])
-    else await directory.addBy(alias, { roomId, creator: plan.creator }, furnish)
+    const join = { ...(await this.#deps.profileOf(plan.creator)), membership: 'join' }
+    const state = [{ type: 'm.room.member', stateKey: plan.creator, content: join }, ...stateOf(plan, rules, alias)]
+    const foundation = {
+      ...{ rules, creator: plan.creator, createContent: createContent(plan, rules) },
+      furnish: async (draft: RoomDraft) => {
+        await this.#send(draft, state, plan.creator)
+        draft.write(...rowsOf(draft.roomId, plan, alias))
+      },
+    }
+    const found = () => foundRoom(foundation, this.#deps)
+    const roomId = alias === undefined ? await found() : await directory.claim(alias, found)
     await this.#invite(roomId, plan)
     return roomId
   }
@@ -96,25 +97,44 @@ export class RoomCreator {
     return alias
   }
 
-  async #furnish(roomId: RoomId, { plan, rules, alias, writes }: RoomParts): Promise<void> {
-    const { creator } = plan
-    const profile = await this.#deps.profileOf(creator)
-    const join = { type: 'm.room.member', stateKey: creator, content: { ...profile, membership: 'join' } }
-    const events = [join, ...stateOf(plan, rules, alias)]
-    const requests = events.map((event): LocalEvent => ({ ...event, roomId, sender: creator }))
-    await this.#deps.sender.sendAll(roomId, requests, writes).catch((error: unknown) => {
+  async #send(draft: RoomDraft, state: readonly InitialEvent[], sender: UserId): Promise<void> {
+    try {
+      for (const event of state) await this.#deps.sender.sendIn(draft, { ...event, roomId: draft.roomId, sender })
+    } catch (error) {
       throw error instanceof MatrixError && error.errcode === 'M_FORBIDDEN' ? invalidRoomState(error.message) : error
-    })
+    }
   }
 
   // Whom one server turns away must not keep the others from being invited.
-  async #invite(roomId: RoomId, { creator, invite, isDirect }: RoomPlan): Promise<void> {
-    const content: JsonObject = isDirect ? { is_direct: true } : {}
+  async #invite(roomId: RoomId, plan: RoomPlan): Promise<void> {
+    const { membership, storage } = this.#deps
     const outcomes = await Promise.allSettled(
-      invite.map((target) => this.#deps.membership.invite({ sender: creator, target, roomId, content })),
+      plan.invite.map(async (target) => {
+        const alongside = () => [remove(unsentInvites, [roomId, target])]
+        const invite = { sender: plan.creator, target, roomId, content: inviteContent(plan), alongside }
+        await membership.invite(invite).catch(async (failure: unknown) => {
+          if (!(failure instanceof StorageLost)) await storage.commit(alongside(), 'strict')
+          throw failure
+        })
+      }),
     )
     for (const outcome of outcomes) if (outcome.status === 'rejected') throw outcome.reason
   }
+}
+
+/** What belongs to a room beside its events. */
+function rowsOf(roomId: RoomId, plan: RoomPlan, alias: string | undefined): Write[] {
+  const { creator } = plan
+  return [
+    ...(alias === undefined ? [] : [put(aliases, alias, { roomId, creator })]),
+    ...(plan.published ? [put(publicRooms, roomId, true)] : []),
+    ...plan.invite.map((target) => put(unsentInvites, [roomId, target], { sender: creator, content: inviteContent(plan) })),
+    ...(plan.alongside?.(roomId) ?? []),
+  ]
+}
+
+function inviteContent({ isDirect }: RoomPlan): JsonObject {
+  return isDirect ? { is_direct: true } : {}
 }
 
 /** Content of the create event; throws `M_INVALID_PARAM` for `additional_creators` that are no users. */

@@ -56,19 +56,15 @@ export class Directory {
 
   /** Throws `M_INVALID_PARAM` for an alias that this server cannot give, 409 `M_UNKNOWN` for one that is taken. */
   add(alias: string, room: { readonly roomId: RoomId; readonly creator: UserId }, alongside: readonly Write[] = []): Promise<void> {
-    return this.addBy(alias, room, (writes) => this.#deps.storage.commit([...writes, ...alongside], 'strict'))
+    return this.claim(alias, () => this.#deps.storage.commit([put(aliases, alias, room), ...alongside], 'strict'))
   }
 
-  /** The same, by `commit`, which writes more in the same step. */
-  async addBy(
-    alias: string,
-    room: { readonly roomId: RoomId; readonly creator: UserId },
-    commit: (writes: readonly Write[]) => Promise<void>,
-  ): Promise<void> {
+  /** Lets `commit` write the alias, which is free and stays so until then. Throws what {@link add} does. */
+  async claim<T>(alias: string, commit: () => Promise<T>): Promise<T> {
     if (parseRoomAlias(alias)?.serverName !== this.#deps.serverName) throw invalidParam('This server cannot give this room alias')
-    await this.#turns.take(alias, async () => {
+    return this.#turns.take(alias, async () => {
       if (await this.#local(alias)) throw new MatrixError(409, 'M_UNKNOWN', { message: `Room alias ${alias} already exists` })
-      await commit([put(aliases, alias, room)])
+      return commit()
     })
   }
 
@@ -92,14 +88,10 @@ export class Directory {
     if (room && mayChange) await this.#withdraw(alias, room, userId)
   }
 
-  /** Moves all aliases of one room to another. */
-  async move(from: RoomId, to: RoomId, creator: UserId): Promise<string[]> {
+  /** What is to be written so that another room takes a room's aliases and its place in the published directory. */
+  async replaced(from: RoomId, to: RoomId, creator: UserId): Promise<Write[]> {
     const moved = await this.aliasesOf(from)
-    await this.#deps.storage.commit(
-      moved.map((alias) => put(aliases, alias, { roomId: to, creator })),
-      'strict',
-    )
-    return moved
+    return [...moved.map((alias) => put(aliases, alias, { roomId: to, creator })), remove(publicRooms, from)]
   }
 
   /** This server's aliases of a room. */

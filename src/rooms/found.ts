@@ -10,6 +10,7 @@ import type { RoomVersionRules } from '../spec/room-version.ts'
 import { chosenFields } from './chosen-id.ts'
 import { formatRefusal } from './format-refusal.ts'
 import type { SignEvent } from './remote.ts'
+import type { RoomDraft } from './room-draft.ts'
 import type { RoomQueue } from './room-queue.ts'
 
 /** A room to be. */
@@ -18,14 +19,15 @@ export interface Foundation {
   readonly creator: UserId
   /** Content of the create event beside `room_version` and the obsolete `creator`, which are added here. */
   readonly createContent: JsonObject
+  readonly furnish?: (draft: RoomDraft) => Promise<void>
 }
 
 /**
- * Makes a room that consists of its create event alone, durably. Its id is the create event's hash from version 12 on, and
- * random before. Throws `M_TOO_LARGE` or `M_BAD_JSON` for content that no event may have.
+ * Makes a room of its create event and of what `furnish` puts after it, in one commit: all of it or nothing. Its id is the create
+ * event's hash from version 12 on, and random before. Throws `M_TOO_LARGE` or `M_BAD_JSON` for content that no event may have.
  */
 export async function foundRoom(
-  { rules, creator, createContent }: Foundation,
+  { rules, creator, createContent, furnish = async () => undefined }: Foundation,
   deps: {
     readonly queue: RoomQueue
     readonly clock: Clock
@@ -47,17 +49,22 @@ export async function foundRoom(
     const pdu = buildPdu({ ...fields, ...chosen, prevEvents: [], authEvents: [], depth: 1 }, rules)
     const parsed = parseEvent(await deps.signEvent(pdu, rules), rules)
     if ('error' in parsed) throw formatRefusal(parsed)
-    if (await isFounded(parsed.event, rules, deps.queue)) return parsed.event.roomId
+    if (await isFounded(parsed.event, { rules, furnish }, deps.queue)) return parsed.event.roomId
   }
 }
 
-/** Puts the create event in its place; `false` where there is such a room already. */
-async function isFounded(event: RoomEvent, rules: RoomVersionRules, queue: RoomQueue): Promise<boolean> {
+/** Puts the create event in its place, and the rest after it; `false` where there is such a room already. */
+async function isFounded(
+  event: RoomEvent,
+  { rules, furnish }: Required<Pick<Foundation, 'rules' | 'furnish'>>,
+  queue: RoomQueue,
+): Promise<boolean> {
   return queue.enqueue(event.roomId, async (draft) => {
     if (draft.exists) return false
     draft.begin(rules)
     const placed = await draft.place(event, { live: true })
     if (placed.status !== 'accepted') throw unknownError(`The create event was refused: ${placed.reason}`)
+    await furnish(draft)
     return true
   })
 }

@@ -1,8 +1,7 @@
 import type { Clock } from '../ports/clock.ts'
 import type { Random } from '../ports/random.ts'
-import type { Write } from '../ports/storage.ts'
 import { forbidden, notFound } from '../spec/errors.ts'
-import type { EventId, RoomId } from '../spec/event.ts'
+import type { EventId } from '../spec/event.ts'
 import type { SentTransaction } from '../storage/tables/rooms.ts'
 import { buildLocalEvent, type LocalEvent } from './local-event.ts'
 import type { SignEvent } from './remote.ts'
@@ -40,16 +39,6 @@ export class RoomSender {
     return this.#deps.queue.enqueue(request.roomId, async (draft) => {
       const repeated = await this.#repeated(draft, request)
       return repeated ?? (await this.sendIn(draft, request)).event.eventId
-    })
-  }
-
-  /** Sends several events in one turn and one commit, with what is to be written beside: all of them or none. */
-  async sendAll(roomId: RoomId, requests: readonly LocalEvent[], alongside: readonly Write[] = []): Promise<EventId[]> {
-    return this.#deps.queue.enqueue(roomId, async (draft) => {
-      const eventIds: EventId[] = []
-      for (const request of requests) eventIds.push((await this.sendIn(draft, request)).event.eventId)
-      draft.write(...alongside)
-      return eventIds
     })
   }
 

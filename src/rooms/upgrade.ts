@@ -1,14 +1,17 @@
-import type { Write } from '../ports/storage.ts'
-import { forbidden, notFound, unsupportedRoomVersion } from '../spec/errors.ts'
+import { put, remove, type Write } from '../ports/storage.ts'
+import { forbidden, MatrixError, notFound, unsupportedRoomVersion } from '../spec/errors.ts'
 import { type EventId, type RoomId, stateKeyOf, type UserId } from '../spec/event.ts'
 import type { JsonObject } from '../spec/json.ts'
 import { isObject } from '../spec/json.ts'
 import { powerLevelsOf, readLevel } from '../spec/power-levels.ts'
 import { type RoomVersionRules, rulesOf } from '../spec/room-version.ts'
+import { unclosedRooms } from '../storage/tables/rooms.ts'
 import type { InitialEvent, RoomCreator } from './create.ts'
 import type { Directory } from './directory.ts'
+import type { RoomDraft } from './room-draft.ts'
+import type { RoomQueue } from './room-queue.ts'
 import type { Room, RoomStore } from './room-store.ts'
-import type { RoomSender } from './send.ts'
+import type { LocalEvent, RoomSender } from './send.ts'
 
 /** State that a new version of a room takes over from the old one (Client-Server API, "Room Upgrades"). */
 const transferredTypes = [
@@ -20,9 +23,11 @@ const transferredTypes = [
   'm.room.guest_access',
   'm.room.history_visibility',
   'm.room.join_rules',
+  'm.room.canonical_alias',
 ]
 
 interface RoomUpgraderDeps {
+  readonly queue: RoomQueue
   readonly store: RoomStore
   readonly sender: RoomSender
   readonly creator: RoomCreator
@@ -38,7 +43,8 @@ export class RoomUpgrader {
   }
 
   /**
-   * Makes the replacement and closes the old room. Resolves with the new room. Throws `M_UNSUPPORTED_ROOM_VERSION`,
+   * Makes the replacement in one commit and closes the old room in another: a crash between them leaves the second to the next
+   * start. Resolves with the new room. Throws `M_UNSUPPORTED_ROOM_VERSION`,
    * `M_NOT_FOUND`, `M_FORBIDDEN` for who may not send a tombstone.
    */
   async upgrade(request: {
@@ -46,7 +52,7 @@ export class RoomUpgrader {
     readonly roomId: RoomId
     readonly version: string
     readonly additionalCreators: readonly UserId[]
-    /** Written in the commit that closes the old room. */
+    /** Written in the commit that makes the replacement. */
     readonly alongside?: (replacement: RoomId) => readonly Write[]
   }): Promise<RoomId> {
     const { userId, roomId, version } = request
@@ -55,26 +61,37 @@ export class RoomUpgrader {
     const old = await this.#deps.store.room(roomId)
     if (!old) throw notFound('There is no such room')
     await this.#checkMayClose(old, userId)
-    const replacement = (await this.#begun(old, request)) ?? (await this.#replacement(old, { ...request, rules }))
-    const tombstone = { body: 'This room has been replaced', replacement_room: replacement }
-    const alongside = () => request.alongside?.(replacement) ?? []
-    await this.#deps.sender.send({ roomId, sender: userId, type: 'm.room.tombstone', stateKey: '', content: tombstone, alongside })
-    await this.#moveAliases(old, replacement, userId)
-    await this.#silence(old, userId)
+    const replacement = await this.#replacement(old, { ...request, rules })
+    await this.close(old.roomId, replacement, userId)
     return replacement
   }
 
-  /** A replacement that was made before, and never got so far that the old room was closed. */
-  async #begun(old: Room, { userId, version }: { readonly userId: UserId; readonly version: string }): Promise<RoomId | undefined> {
-    const { store } = this.#deps
-    if (old.state.get(stateKeyOf('m.room.tombstone', '')) !== undefined) return undefined
-    for (const roomId of await store.joinedRooms(userId)) {
-      const room = await store.room(roomId)
-      const create = room?.rules.version === version ? await store.stateEvent(room.state, 'm.room.create', '') : undefined
-      const { predecessor } = create?.content ?? {}
-      if (create?.sender === userId && isObject(predecessor) && predecessor.room_id === old.roomId) return roomId
+  /**
+   * Closes a room that has a replacement: the tombstone, and what may follow from it, in one commit. An alias belongs to one room,
+   * so that the old one lets go of its own; it is kept silent, as far as the user may change its levels. Throws `M_FORBIDDEN`.
+   */
+  async close(roomId: RoomId, replacement: RoomId, userId: UserId): Promise<void> {
+    const { directory, queue, sender } = this.#deps
+    const moved = await directory.replaced(roomId, replacement, userId)
+    const state = { roomId, sender: userId, stateKey: '' }
+    const tombstone = { body: 'This room has been replaced', replacement_room: replacement }
+    await queue.enqueue(roomId, async (draft) => {
+      await sender.sendIn(draft, { ...state, type: 'm.room.tombstone', content: tombstone })
+      const canonical = await draft.stateEvent(draft.state, 'm.room.canonical_alias', '')
+      if (canonical) await this.#sendIfAllowed(draft, { ...state, type: 'm.room.canonical_alias', content: {} })
+      await this.#sendIfAllowed(draft, { ...state, type: 'm.room.power_levels', content: await silencedLevels(draft) })
+      draft.write(...moved, remove(unclosedRooms, [roomId, replacement]))
+    })
+  }
+
+  async #sendIfAllowed(draft: RoomDraft, event: LocalEvent): Promise<void> {
+    const undo = draft.savepoint()
+    try {
+      await this.#deps.sender.sendIn(draft, event)
+    } catch (failure) {
+      if (!(failure instanceof MatrixError)) throw failure
+      undo()
     }
-    return undefined
   }
 
   async #checkMayClose(room: Room, userId: UserId): Promise<void> {
@@ -86,7 +103,12 @@ export class RoomUpgrader {
 
   async #replacement(
     old: Room,
-    request: { readonly userId: UserId; readonly rules: RoomVersionRules; readonly additionalCreators: readonly UserId[] },
+    request: {
+      readonly userId: UserId
+      readonly rules: RoomVersionRules
+      readonly additionalCreators: readonly UserId[]
+      readonly alongside?: (replacement: RoomId) => readonly Write[]
+    },
   ): Promise<RoomId> {
     const { userId, rules, additionalCreators } = request
     const create = await this.#content(old, 'm.room.create')
@@ -108,6 +130,7 @@ export class RoomUpgrader {
       },
       initialState: await this.#transferred(old, { userId, rules, additionalCreators }),
       powerLevels: {},
+      alongside: (replacement) => [put(unclosedRooms, [old.roomId, replacement], userId), ...(request.alongside?.(replacement) ?? [])],
     })
   }
 
@@ -141,30 +164,6 @@ export class RoomUpgrader {
     return banned.map((userId) => [userId, { membership: 'ban' }])
   }
 
-  async #moveAliases(old: Room, replacement: RoomId, userId: UserId): Promise<void> {
-    const { directory, sender } = this.#deps
-    await directory.move(old.roomId, replacement, userId)
-    if (await directory.isPublished(old.roomId)) await directory.publish(old.roomId, false)
-    const canonical = await this.#content(old, 'm.room.canonical_alias')
-    if (!canonical) return
-    // An alias belongs to one room: the old one lets go of it first. Who may not do that leaves it as it is.
-    const state = { sender: userId, type: 'm.room.canonical_alias', stateKey: '' }
-    await sender.send({ ...state, roomId: old.roomId, content: {} }).catch(() => undefined)
-    await sender.send({ ...state, roomId: replacement, content: canonical }).catch(() => undefined)
-  }
-
-  /** Keeps people from going on in the old room, as far as the user may change its levels. */
-  async #silence(old: Room, userId: UserId): Promise<void> {
-    const content = await this.#content(old, 'm.room.power_levels')
-    const usersDefault = (await this.#levels(old)).usersDefault
-    const least = Math.max(50, usersDefault + 1)
-    const raised = (key: string) => Math.max(readLevel(old.rules, content?.[key]) ?? 0, least)
-    const levels = { ...content, events_default: raised('events_default'), invite: raised('invite') }
-    await this.#deps.sender
-      .send({ roomId: old.roomId, sender: userId, type: 'm.room.power_levels', stateKey: '', content: levels })
-      .catch(() => undefined)
-  }
-
   async #levels(room: Room) {
     const { store } = this.#deps
     const [create, levels] = await Promise.all([
@@ -178,6 +177,18 @@ export class RoomUpgrader {
     const eventId = room.state.get(stateKeyOf(type, ''))
     return eventId === undefined ? undefined : (await this.#deps.store.event(eventId))?.event.content
   }
+}
+
+/** The levels of a room in which nobody ordinary is to say anything, or to invite. */
+async function silencedLevels(draft: RoomDraft): Promise<JsonObject> {
+  const { rules, state } = draft
+  const [create, levels] = await Promise.all([
+    draft.stateEvent(state, 'm.room.create', ''),
+    draft.stateEvent(state, 'm.room.power_levels', ''),
+  ])
+  const least = Math.max(50, powerLevelsOf(rules, create, levels).usersDefault + 1)
+  const raised = (key: string) => Math.max(readLevel(rules, levels?.content[key]) ?? 0, least)
+  return { ...levels?.content, events_default: raised('events_default'), invite: raised('invite') }
 }
 
 function lastEvent([eventId]: readonly EventId[]): JsonObject {

@@ -110,8 +110,8 @@ export async function openClientApi(options: FixtureOptions = {}) {
   const guestAccess = new GuestAccess({ store, membership, isGuest, serverName, logger })
   const members = new MemberLists(store)
   const directory = new Directory({ storage, store, members, sender, remote, serverName })
-  const creator = new RoomCreator({ queue, clock, random, signEvent, serverName, sender, membership, directory, profileOf })
-  const upgrader = new RoomUpgrader({ store, sender, creator, directory })
+  const creator = new RoomCreator({ storage, queue, clock, random, signEvent, serverName, sender, membership, directory, profileOf })
+  const upgrader = new RoomUpgrader({ queue, store, sender, creator, directory })
   const spaces = new Spaces({ store, members, remoteRoom: options.remoteRoom ?? (async () => undefined) })
 
   const userPorts = {
@@ -163,7 +163,7 @@ export async function openClientApi(options: FixtureOptions = {}) {
         serverName,
         remotePublicRooms: options.remotePublicRooms ?? (() => Promise.reject(notFound())),
       }),
-      ...roomUpgradeEndpoints({ upgrader }),
+      ...roomUpgradeEndpoints({ upgrader: async () => upgrader }),
       ...roomSearchEndpoints({ views, history, tokens }),
       ...spaceEndpoints({ spaces, directory, store }),
       ...notificationEndpoints({ notifications: new Notifications({ views, sources }) }),

@@ -13,6 +13,7 @@ import { RoomMembership } from '../../src/rooms/membership.ts'
 import { EventPlacer } from '../../src/rooms/place.ts'
 import { RoomReceiver } from '../../src/rooms/receive.ts'
 import { membershipFromTemplate } from '../../src/rooms/remote-join.ts'
+import type { RoomDraft } from '../../src/rooms/room-draft.ts'
 import { RoomQueue } from '../../src/rooms/room-queue.ts'
 import { RoomStore } from '../../src/rooms/room-store.ts'
 import { RoomSender } from '../../src/rooms/send.ts'
@@ -94,13 +95,14 @@ export async function publicRoom(at: TestHomeserver): Promise<{ roomId: string; 
   const rules = rulesOf(defaultRoomVersion)
   if (!rules) throw new Error('the default version is not served')
   const creator = `@user:${at.serverName}`
-  const roomId = await foundRoom({ rules, creator, createContent: {} }, at)
-  const state = (type: string, stateKey: string, content: JsonObject) => ({ roomId, sender: creator, type, stateKey, content })
-  await at.roomSender.sendAll(roomId, [
-    state('m.room.member', creator, { membership: 'join' }),
-    state('m.room.power_levels', '', {}),
-    state('m.room.join_rules', '', { join_rule: 'public' }),
-  ])
+  const state = (type: string, stateKey: string, content: JsonObject) => ({ sender: creator, type, stateKey, content })
+  const furnish = async (draft: RoomDraft) => {
+    const { roomId } = draft
+    await at.roomSender.sendIn(draft, { roomId, ...state('m.room.member', creator, { membership: 'join' }) })
+    await at.roomSender.sendIn(draft, { roomId, ...state('m.room.power_levels', '', {}) })
+    await at.roomSender.sendIn(draft, { roomId, ...state('m.room.join_rules', '', { join_rule: 'public' }) })
+  }
+  const roomId = await foundRoom({ rules, creator, createContent: {}, furnish }, at)
   return { roomId, creator }
 }
 

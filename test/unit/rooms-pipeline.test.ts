@@ -7,6 +7,7 @@ import { EventPlacer } from '../../src/rooms/place.ts'
 import { RoomReceiver } from '../../src/rooms/receive.ts'
 import type { EventVerifier, RemoteServers } from '../../src/rooms/remote.ts'
 import { joinThrough } from '../../src/rooms/remote-join.ts'
+import type { RoomDraft } from '../../src/rooms/room-draft.ts'
 import { RoomQueue } from '../../src/rooms/room-queue.ts'
 import { RoomStore } from '../../src/rooms/room-store.ts'
 import { RoomSender } from '../../src/rooms/send.ts'
@@ -66,13 +67,15 @@ async function publicRoom(rooms: Rooms, version: string) {
   const rules = rulesOf(version)
   if (!rules) throw new Error('not served')
   const creator = `@alice:${rooms.serverName}`
-  const roomId = await foundRoom({ rules, creator, createContent: {} }, rooms)
-  const state = (type: string, stateKey: string, content: Pdu) => ({ roomId, sender: creator, type, stateKey, content })
-  await rooms.sender.sendAll(roomId, [
-    state('m.room.member', creator, { membership: 'join' }),
-    state('m.room.power_levels', '', { users: rules.auth.privilegedCreators ? {} : { [creator]: 100 } }),
-    state('m.room.join_rules', '', { join_rule: 'public' }),
-  ])
+  const levels = { users: rules.auth.privilegedCreators ? {} : { [creator]: 100 } }
+  const state = (type: string, stateKey: string, content: Pdu) => ({ sender: creator, type, stateKey, content })
+  const furnish = async (draft: RoomDraft) => {
+    const { roomId } = draft
+    await rooms.sender.sendIn(draft, { roomId, ...state('m.room.member', creator, { membership: 'join' }) })
+    await rooms.sender.sendIn(draft, { roomId, ...state('m.room.power_levels', '', levels) })
+    await rooms.sender.sendIn(draft, { roomId, ...state('m.room.join_rules', '', { join_rule: 'public' }) })
+  }
+  const roomId = await foundRoom({ rules, creator, createContent: {}, furnish }, rooms)
   return { roomId, creator }
 }
 

@@ -127,6 +127,11 @@ export const pendingRedactions = table<readonly [EventId, EventId], true>('pendi
 /** [room id, parent event id, relation type, position] → child event id. */
 export const relations = table<readonly [RoomId, EventId, string, number], EventId>('relations')
 
+/** [room id, user id] → an invitation that making the room brings, until it is sent or refused. */
+export const unsentInvites = table<readonly [RoomId, UserId], { readonly sender: UserId; readonly content: JsonObject }>('unsent_invites')
+/** [room id, id of the room that replaces it] → who upgrades it, until it is closed. */
+export const unclosedRooms = table<readonly [RoomId, RoomId], UserId>('unclosed_rooms')
+
 /** Delay id → an event that is to be sent later. */
 export const delayedEvents = table<string, StoredDelayedEvent>('delayed_events')
 
@@ -144,4 +149,6 @@ export const roomTables = {
   pendingRedactions,
   relations,
   delayedEvents,
+  unsentInvites,
+  unclosedRooms,
 }
