@@ -22,10 +22,13 @@ interface Datum {
   readonly alongside?: readonly Write[]
 }
 
-/** Pieces of account data that a user may keep, in all rooms together. */
+/** Pieces of account data that a user may keep, in all rooms together; those deleted count, for their rows tell that they are. */
 const datumLimit = 10_000
 
-/** Account data, global and by room (Client-Server API, "Client Config"). */
+/**
+ * Account data, global and by room (Client-Server API, "Client Config"). An empty object stands for what was deleted: devices that
+ * follow are told of it, and nobody sees it otherwise (MSC3391, as Synapse's `storage/databases/main/account_data.py` does it).
+ */
 export class AccountData {
   readonly #storage: Storage
   readonly #stream: Stream
@@ -47,10 +50,11 @@ export class AccountData {
   /** `roomId` is `''` for global account data. */
   async get(userId: UserId, roomId: RoomId, type: string): Promise<JsonObject | undefined> {
     const stored = await this.#storage.read([accountData], (tx) => tx.get(accountData, [userId, roomId, type]))
-    return stored?.content ?? (roomId === '' ? this.#impliedOf(userId, type) : undefined)
+    const content = stored?.content ?? (roomId === '' ? this.#impliedOf(userId, type) : undefined)
+    return content && isDeleted(content) ? undefined : content
   }
 
-  /** Throws `M_TOO_LARGE` where the user keeps too many of them. */
+  /** Empty content deletes it. Throws `M_TOO_LARGE` where the user keeps too many of them. */
   async set(userId: UserId, roomId: RoomId, datum: Datum): Promise<void> {
     const { type, content, alongside = [] } = datum
     const before = await this.#storage.read([accountData], (tx) => tx.get(accountData, [userId, roomId, type]))
@@ -80,7 +84,7 @@ export class AccountData {
     })
   }
 
-  /** All account data of a user. */
+  /** All account data of a user that is not deleted. */
   async all(userId: UserId): Promise<AccountDataChange[]> {
     const rows = await this.#storage.read([accountData], (tx) =>
       tx.range(accountData, { from: [userId, '', ''], to: [userId, last, last] }),
@@ -88,7 +92,7 @@ export class AccountData {
     const stored = rows.map(([[, roomId, type], { content }]) => ({ roomId, type, content }))
     const set = new Set(stored.flatMap(({ roomId, type }) => (roomId === '' ? [type] : [])))
     const implied = Object.entries(this.#implied(userId)).filter(([type]) => !set.has(type))
-    return [...implied.map(([type, content]) => ({ roomId: '', type, content })), ...stored]
+    return [...implied.map(([type, content]) => ({ roomId: '', type, content })), ...stored.filter(({ content }) => !isDeleted(content))]
   }
 
   /** Whom the user ignores (Client-Server API, "Ignoring Users"). */
@@ -139,6 +143,10 @@ async function changes(tx: ReadTx, keys: readonly (readonly [UserId, RoomId, str
     const value = values[index]
     return value ? [{ roomId, type, content: value.content }] : []
   })
+}
+
+function isDeleted(content: JsonObject): boolean {
+  return Object.keys(content).length === 0
 }
 
 /** The account data by which a user blocks invitations. */

@@ -1,4 +1,4 @@
-import { ClientEvent, createClient, type MatrixClient, Method, Preset, SyncState } from 'matrix-js-sdk'
+import { ClientEvent, createClient, EventType, type MatrixClient, Method, Preset, SyncState } from 'matrix-js-sdk'
 import { afterAll, beforeAll, describe, expect, test, vi } from 'vitest'
 import { type InProcessHomeserver, InProcessNetwork } from './homeservers-in-process.ts'
 import { hasSpecification, withoutSpecification } from './specification/documents.ts'
@@ -188,6 +188,18 @@ describe('matrix-js-sdk with encryption, on two homeservers', () => {
     const devices = await cryptoOf(alice).getUserDeviceInfo([bob.userId, '@nobody:gone.example'], true)
     expect(devices.get(bob.userId)?.size).toBe(1)
     expect(devices.get('@nobody:gone.example')?.size ?? 0).toBe(0)
+  })
+
+  test('account data that is deleted is gone for every device', async () => {
+    const second = await logIn(here, 'bob')
+    await bob.client.setAccountData(EventType.Direct, { [alice.userId]: [roomId] })
+    await until('the data', () => second.client.getAccountData(EventType.Direct)?.getContent()[alice.userId])
+    await bob.client.deleteAccountData(EventType.Direct)
+    await until('the deletion', () => Object.keys(second.client.getAccountData(EventType.Direct)?.getContent() ?? { a: 1 }).length === 0)
+    expect(await bob.client.doesServerSupportUnstableFeature('org.matrix.msc3391')).toBe(true)
+    const third = await logIn(here, 'bob')
+    expect(third.client.getAccountData(EventType.Direct)).toBeUndefined()
+    for (const { client } of [second, third]) client.stopClient()
   })
 
   test('nothing that the client asked for was unknown here, but for drafts of the specification', () => {

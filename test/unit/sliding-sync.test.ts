@@ -345,7 +345,7 @@ describe('the extensions', () => {
     const api = await openClientApi()
     const roomId = await api.createRoom(alice, { preset: 'public_chat' })
     const eventId = await api.send(alice, roomId, 'one')
-    await api.accountData.set(alice, '', { type: 'm.direct', content: {} })
+    await api.accountData.set(alice, '', { type: 'm.direct', content: { [bob]: [roomId] } })
     await api.accountData.set(alice, roomId, { type: 'm.tag', content: { tags: {} } })
     const client = connect(api, alice)
     const first = at(await client.sync(asked()), 'extensions')

@@ -127,6 +127,30 @@ describe('account data', () => {
     expect((await home.ask('GET', global('m.direct'), { token: alice.token })).body.errcode).toBe('M_NOT_FOUND')
   })
 
+  test.each([
+    ['an empty object', () => home.ask('PUT', global('org.example'), { token: alice.token, body: {} })],
+    ['DELETE', () => home.ask('DELETE', `/unstable/org.matrix.msc3391/user/${alice.userId}/account_data/org.example`, alice)],
+  ])('that is deleted by %s is gone, and devices that follow are told', async (_, erase) => {
+    await home.ask('PUT', global('org.example'), { token: alice.token, body: { a: 1 } })
+    const since = home.stream.current
+    expect((await erase()).status).toBe(200)
+    expect((await home.ask('GET', global('org.example'), { token: alice.token })).body.errcode).toBe('M_NOT_FOUND')
+    expect((await home.accountData.all(alice.userId)).map(({ type }) => type)).not.toContain('org.example')
+    expect(await home.accountData.changedSince(alice.userId, since, home.stream.current)).toEqual([
+      { roomId: '', type: 'org.example', content: {} },
+    ])
+  })
+
+  test('of a room is deleted with the same effect, once', async () => {
+    await home.ask('PUT', ofRoom('org.example'), { token: alice.token, body: { a: 1 } })
+    const erase = `/unstable/org.matrix.msc3391/user/${alice.userId}/rooms/${path(room)}/account_data/org.example`
+    await home.ask('DELETE', erase, alice)
+    const upTo = home.stream.current
+    expect((await home.ask('DELETE', erase, alice)).status).toBe(200)
+    expect(home.stream.current).toBe(upTo)
+    expect((await home.ask('GET', ofRoom('org.example'), { token: alice.token })).status).toBe(404)
+  })
+
   test('names whom the user ignores', async () => {
     expect(await home.accountData.ignoredUsers(alice.userId)).toEqual(new Set())
     await home.ask('PUT', global('m.ignored_user_list'), { token: alice.token, body: { ignored_users: { '@x:b.example': {} } } })

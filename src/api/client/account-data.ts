@@ -25,13 +25,14 @@ const user = '/_matrix/client/v3/user/:userId'
 /** Types that have endpoints of their own. */
 const controlled: ReadonlySet<string> = new Set(['m.fully_read', 'm.push_rules'])
 
-/** What a user keeps on the server: account data, tags and filters. */
+/** What a user keeps on the server: account data, which may be deleted as Synapse's `rest/client/account_data.py` has it (MSC3391), tags and filters. */
 export function accountDataEndpoints(deps: AccountDataDeps): Endpoint[] {
   return [...accountDataProper(deps), ...tagEndpoints(deps), ...filterEndpoints(deps)]
 }
 
 function accountDataProper({ accountData }: AccountDataDeps): Endpoint[] {
   const path = [`${user}/account_data/:type`, `${user}/rooms/:roomId/account_data/:type`]
+  const deletable = path.map((one) => one.replace('/v3/', '/unstable/org.matrix.msc3391/'))
   return [
     forUser({
       method: 'GET',
@@ -48,10 +49,18 @@ function accountDataProper({ accountData }: AccountDataDeps): Endpoint[] {
       bodyLimit: datumBytes,
       body: jsonObject,
       handle: async ({ session, params, body }) => {
-        const { type = '' } = params
-        if (controlled.has(type)) throw new MatrixError(405, 'M_BAD_JSON', { message: `Cannot set ${type} through this API` })
+        const type = settable(params)
         if (!fitsBytes(type)) throw invalidParam('The type exceeds 255 bytes')
         await accountData.set(ownUser(session, params), roomOf(params), { type, content: body })
+        return {}
+      },
+    }),
+    forUser({
+      method: 'DELETE',
+      path: deletable,
+      handle: async ({ session, params }) => {
+        const [userId, roomId, type] = [ownUser(session, params), roomOf(params), settable(params)]
+        if (await accountData.get(userId, roomId, type)) await accountData.set(userId, roomId, { type, content: {} })
         return {}
       },
     }),
@@ -111,6 +120,12 @@ function filterEndpoints({ filters }: AccountDataDeps): Endpoint[] {
       },
     }),
   ]
+}
+
+/** The type in a path, where it has no endpoint of its own. */
+function settable({ type = '' }: Params): string {
+  if (controlled.has(type)) throw new MatrixError(405, 'M_BAD_JSON', { message: `Cannot set ${type} through this API` })
+  return type
 }
 
 /** `''` for paths without a room. */

@@ -10,6 +10,7 @@ const versions = Array.from({ length: 19 }, (_, index) => `v1.${index + 1}`)
 
 /** Beyond the specification: only what is served. */
 const unstableFeatures: JsonObject = {
+  'org.matrix.msc3391': true,
   'org.matrix.msc4108': true,
   'org.matrix.msc4140': true,
   'org.matrix.simplified_msc3575': true,

@@ -3,6 +3,7 @@ import type { World } from './world.ts'
 
 const path = '/_matrix/client/v3'
 const user = `${path}/user/:userId`
+const deletable = '/_matrix/client/unstable/org.matrix.msc3391/user/:userId'
 
 const own = ({ alice }: World, more: Record<string, string> = {}) => ({ params: { userId: alice.userId, ...more } })
 const ownRoom = async (world: World, more: Record<string, string> = {}) => own(world, { roomId: (await world.room()).roomId, ...more })
@@ -44,6 +45,22 @@ export const userData: Rows = {
     },
     others: 'refused',
     errors: { '404 M_NOT_FOUND': (world) => ownRoom(world, { type: 'org.example.none' }) },
+  },
+  [`DELETE ${deletable}/account_data/:type`]: {
+    request: async (world) => {
+      await world.must(world.alice, 'PUT', uri(world, 'account_data/org.example.note'), { text: 'milk' })
+      return own(world, { type: 'org.example.note' })
+    },
+    others: 'refused',
+    errors: { '405 M_BAD_JSON': (world) => own(world, { type: 'm.push_rules' }) },
+  },
+  [`DELETE ${deletable}/rooms/:roomId/account_data/:type`]: {
+    request: (world) => ownRoom(world, { type: 'org.example.note' }),
+    others: 'refused',
+    errors: {
+      '400 M_INVALID_PARAM': (world) => own(world, { roomId: 'nowhere', type: 'org.example.note' }),
+      '405 M_BAD_JSON': (world) => ownRoom(world, { type: 'm.fully_read' }),
+    },
   },
   [`GET ${user}/rooms/:roomId/tags`]: { request: (world) => ownRoom(world), others: 'refused' },
   [`PUT ${user}/rooms/:roomId/tags/:tag`]: {
