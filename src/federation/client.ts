@@ -22,6 +22,8 @@ export interface RemoteRequest {
   readonly timeoutMs?: number
   /** Bytes of body accepted; 1 MiB unless told. */
   readonly maxBytes?: number
+  /** How deep the answer may nest; 100 unless told. */
+  readonly maxNesting?: number
   /** Left out for the few endpoints that need no authentication. */
   readonly unsigned?: true
   /** A failure that may pass is tried once more: for requests that may be repeated harmlessly. GET is, unless this says no. */
@@ -38,8 +40,6 @@ interface RemoteAnswer {
 const defaultTimeoutMs = 10_000
 /** Bytes that the answer of another server may have, unless more was expected. */
 const defaultMaxBytes = 1 << 20
-/** Events may nest up to 512 deep, and lie within an answer. */
-const answerNestingLimit = 600
 /** The longest pause before a request to another server is repeated. */
 const longestPauseMs = 2_000
 
@@ -69,7 +69,7 @@ export class FederationClient {
   /** The JSON object answered. */
   async json(to: ServerName, request: RemoteRequest): Promise<JsonObject> {
     const { bytes } = await this.answer(to, request)
-    const value = parsed(bytes)
+    const value = parsed(bytes, request.maxNesting)
     if (!isObject(value)) throw nonsense(to)
     return value
   }
@@ -162,9 +162,9 @@ function isTooLarge(failure: unknown): boolean {
   return failure instanceof MatrixError && failure.errcode === 'M_TOO_LARGE'
 }
 
-function parsed(bytes: Uint8Array): JsonValue | undefined {
+function parsed(bytes: Uint8Array, maxNesting?: number): JsonValue | undefined {
   try {
-    return parseJson(bytes, answerNestingLimit)
+    return parseJson(bytes, maxNesting)
   } catch {
     return undefined
   }

@@ -11,6 +11,8 @@ const roomTimeoutMs = 60_000
 const joinTimeoutMs = 180_000
 const largestState = 256 << 20
 const largestBatch = 8 << 20
+/** How deep answers with events may nest: no event is deeper, and one that is too deep for us costs us none of the others. */
+const eventsNesting = 40_000
 /** Events that the state of a room may have when we join it by another server. */
 const mostEvents = 200_000
 const mostServers = 50_000
@@ -109,6 +111,7 @@ export class RemoteRooms implements RemoteServers {
       body: { earliest_events: [...gap.earliest], latest_events: [...gap.latest], limit: gap.limit, min_depth: gap.minDepth },
       timeoutMs: roomTimeoutMs,
       maxBytes: largestBatch,
+      maxNesting: eventsNesting,
       repeatable: true,
     })
     assertAnswer(missingEventsAnswer, answer, from)
@@ -117,7 +120,11 @@ export class RemoteRooms implements RemoteServers {
 
   async event(from: ServerName, wanted: EventId): Promise<Pdu | undefined> {
     try {
-      const answer = await this.#client.json(from, { method: 'GET', path: ['federation', 'v1', 'event', wanted] })
+      const answer = await this.#client.json(from, {
+        method: 'GET',
+        path: ['federation', 'v1', 'event', wanted],
+        maxNesting: eventsNesting,
+      })
       assertAnswer(transactionAnswer, answer, from)
       return answer.pdus[0]
     } catch (failure) {
@@ -148,6 +155,7 @@ export class RemoteRooms implements RemoteServers {
       query: [...gap.from.map((before) => ['v', before] as const), ['limit', String(gap.limit)]],
       timeoutMs: roomTimeoutMs,
       maxBytes: largestBatch,
+      maxNesting: eventsNesting,
     })
     assertAnswer(transactionAnswer, answer, from)
     return answer.pdus
@@ -170,6 +178,7 @@ export class RemoteRooms implements RemoteServers {
       query: [['event_id', at.eventId]],
       timeoutMs: joinTimeoutMs,
       maxBytes: largestState,
+      maxNesting: eventsNesting,
     })
   }
 
@@ -182,6 +191,7 @@ export class RemoteRooms implements RemoteServers {
         body: membership.pdu,
         timeoutMs: joinTimeoutMs,
         maxBytes: largestState,
+        maxNesting: eventsNesting,
         repeatable: true,
       }),
     )

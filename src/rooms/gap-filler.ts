@@ -8,7 +8,18 @@ import type { EventVerifier, RemoteServers } from './remote.ts'
 import type { RoomStore } from './room-store.ts'
 
 /** Bounds of what one gap may cost; the requests within them have their own bounds on bytes and time. */
-const gapLimits = { servers: 4, answers: 12, events: 500, eventsInAnswer: 100, authEvents: 1000, rounds: 20, atOnce: 20, timeMs: 120_000 }
+const gapLimits = {
+  servers: 4,
+  answers: 12,
+  events: 500,
+  eventsInAnswer: 100,
+  authEvents: 1000,
+  rounds: 20,
+  atOnce: 20,
+  timeMs: 120_000,
+}
+/** Auth events that each other server is asked for, where the one that sent the event does not give them: it may have invented them. */
+const authEventsOfOthers = 20
 
 /** Ends of the graph that are named in one request. */
 const endsNamed = 50
@@ -62,10 +73,15 @@ export class GapFiller {
     const fetched = new Map<EventId, RoomEvent>()
     const known = new Set(events.map(({ eventId }) => eventId))
     let wanted = await this.#unknown(events, known)
-    for (let round = 0; wanted.length > 0 && round < gapLimits.rounds && fetched.size < gapLimits.authEvents; round++) {
-      const found = await this.#fetch(gap, wanted)
+    let asked = 0
+    let ofOthers = authEventsOfOthers
+    for (let round = 0; wanted.length > 0 && round < gapLimits.rounds && asked < gapLimits.authEvents; round++) {
+      const now = wanted.slice(0, gapLimits.authEvents - asked)
+      const found = await this.#fetch(gap, now, ofOthers)
       for (const event of found) fetched.set(event.eventId, event)
-      for (const eventId of wanted) known.add(eventId)
+      for (const eventId of now) known.add(eventId)
+      asked += now.length
+      ofOthers -= Math.min(ofOthers, now.length - found.length)
       wanted = await this.#unknown(found, known)
     }
     return [...fetched.values()]
@@ -110,7 +126,7 @@ export class GapFiller {
     const wanted = [...new Set([...ids.state, ...ids.authChain])]
     const stored = await store.events(wanted)
     const missing = wanted.filter((eventId) => !stored.has(eventId))
-    if (missing.length <= gapLimits.atOnce) return { state: ids.state, events: await this.#fetch(gap, missing) }
+    if (missing.length <= gapLimits.atOnce) return { state: ids.state, events: await this.#fetch(gap, missing, missing.length) }
     const whole = await this.#attempt(gap, () => remote.state(server, at))
     if (!whole) return undefined
     return { state: ids.state, events: valid(await receivePdus([...whole.state, ...whole.authChain], gap, verifier)) }
@@ -156,11 +172,11 @@ export class GapFiller {
     return first?.event.depth ?? 0
   }
 
-  /** Single events, from one server after the other for as long as some are lacking. */
-  async #fetch(gap: Gap, eventIds: readonly EventId[]): Promise<RoomEvent[]> {
+  /** Single events, from one server after the other for as long as some are lacking; at most `ofOthers` of any but the first. */
+  async #fetch(gap: Gap, eventIds: readonly EventId[], ofOthers: number): Promise<RoomEvent[]> {
     const found = new Map<EventId, RoomEvent>()
-    for (const server of gap.servers) {
-      const wanted = eventIds.filter((eventId) => !found.has(eventId))
+    for (const [i, server] of gap.servers.entries()) {
+      const wanted = eventIds.filter((eventId) => !found.has(eventId)).slice(0, i === 0 ? undefined : ofOthers)
       for (let from = 0; from < wanted.length; from += gapLimits.atOnce) {
         const asked = wanted.slice(from, from + gapLimits.atOnce)
         for (const event of await this.#fetchFrom(server, gap, asked)) found.set(event.eventId, event)

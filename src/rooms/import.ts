@@ -37,6 +37,7 @@ export async function addOutliers(draft: RoomDraft, events: readonly RoomEvent[]
   // All others build on the create event; from room version 12 on, without citing it.
   const ordered = inCausalOrder(fresh, ({ roomId, authEvents }) => [`$${roomId.slice(1)}`, ...authEvents])
   for (const event of ordered) {
+    if (await draft.isImpostor(event)) continue
     const finding = await judgeByAuthEvents(draft, event)
     if (finding.kind !== 'unknown') await draft.addOutlier(event, finding.kind === 'rejected' ? finding.reason : undefined)
   }

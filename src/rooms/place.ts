@@ -84,7 +84,7 @@ export class EventPlacer {
       for (const event of events) {
         const finding = await judgeByAuthEvents(draft, event)
         if (finding.kind !== 'rejected') passed.push(event)
-        else if (!(await draft.find([event.eventId])).has(event.eventId)) await draft.addOutlier(event, finding.reason)
+        else if (!(await draft.findAnywhere([event.eventId])).has(event.eventId)) await draft.addOutlier(event, finding.reason)
       }
       return passed
     })
@@ -106,7 +106,7 @@ async function placeFrom(
   const waiting: RoomEvent[] = []
   for (const [i, event] of events.slice(from, from + turnLimit).entries()) {
     const known = await draft.find([event.eventId, ...event.prevEvents])
-    if (!known.get(event.eventId)?.placed) {
+    if (!known.get(event.eventId)?.placed && !(await draft.isImpostor(event))) {
       const lacksPrevious = event.prevEvents.some((eventId) => !known.get(eventId)?.placed)
       if (lacksPrevious && !prepared.told.has(event.eventId)) return { placed, waiting, next: from + i, lacking: event }
       const told = prepared.told.get(event.eventId)

@@ -252,24 +252,35 @@ export class RoomReceiver {
   /** The events with a previous event that is neither placed nor among them. */
   async #lackingPrevious(events: readonly RoomEvent[]): Promise<RoomEvent[]> {
     const listed = new Set(events.map(({ eventId }) => eventId))
-    const records = await this.#deps.store.events(new Set(events.flatMap(({ prevEvents }) => prevEvents)))
-    return events.filter(({ prevEvents }) =>
-      prevEvents.some((eventId) => !listed.has(eventId) && records.get(eventId)?.stored.stateAfter === undefined),
-    )
+    const placed = await this.#placed(events)
+    return events.filter(({ prevEvents }) => prevEvents.some((eventId) => !listed.has(eventId) && !placed.has(eventId)))
   }
 
   /** What some of the events waited for, all of which has come: another server may have sent it while this one was asked. */
   async #comeMeanwhile(waiting: readonly RoomEvent[]): Promise<EventId[]> {
-    const records = await this.#deps.store.events(new Set(waiting.flatMap(({ prevEvents, authEvents }) => [...prevEvents, ...authEvents])))
-    const isPlaced = (eventId: EventId) => records.get(eventId)?.stored.stateAfter !== undefined
-    const ready = waiting.filter(({ prevEvents, authEvents }) => prevEvents.every(isPlaced) && authEvents.every((id) => records.has(id)))
-    return ready.flatMap(({ prevEvents }) => prevEvents)
+    const [placed, records] = await Promise.all([
+      this.#placed(waiting),
+      this.#deps.store.events(new Set(waiting.flatMap(({ authEvents }) => authEvents))),
+    ])
+    const isReady = ({ prevEvents, authEvents }: RoomEvent) =>
+      prevEvents.every((eventId) => placed.has(eventId)) && authEvents.every((eventId) => records.has(eventId))
+    return waiting.filter(isReady).flatMap(({ prevEvents }) => prevEvents)
+  }
+
+  /** Those of the previous events that have their place in the events' room, all of whom are of one. */
+  async #placed(events: readonly RoomEvent[]): Promise<ReadonlySet<EventId>> {
+    const records = await this.#deps.store.events(new Set(events.flatMap(({ prevEvents }) => prevEvents)))
+    const placed = [...records.values()].filter(({ stored }) => stored.stateAfter !== undefined && stored.roomId === events[0]?.roomId)
+    return new Set(placed.map(({ event }) => event.eventId))
   }
 
   /** Those that have no place in the graph yet: what another server repeats costs nothing more. */
   async #unplaced(events: readonly RoomEvent[]): Promise<RoomEvent[]> {
     const records = await this.#deps.store.events(events.map(({ eventId }) => eventId))
-    return events.filter(({ eventId }) => records.get(eventId)?.stored.stateAfter === undefined)
+    return events.filter(({ eventId, roomId }) => {
+      const stored = records.get(eventId)?.stored
+      return stored?.stateAfter === undefined || stored.roomId !== roomId
+    })
   }
 
   async #deniedByAcl(room: Room, origin: ServerName): Promise<string | undefined> {

@@ -1,7 +1,9 @@
 import type { Write } from '../ports/storage.ts'
 import { authEventKeys } from '../spec/auth-events.ts'
 import { checkAuth, type Verdict } from '../spec/auth-rules.ts'
+import { encodeBase64 } from '../spec/base64.ts'
 import { type EventId, type RoomEvent, type RoomId, type StateKey, type StateMap, stateKeyOf } from '../spec/event.ts'
+import { referenceHash } from '../spec/event-hash.ts'
 import type { RoomVersionRules } from '../spec/room-version.ts'
 import { StateTrie } from '../spec/state-trie.ts'
 import { thirdPartySigned } from '../spec/third-party-signature.ts'
@@ -153,6 +155,13 @@ export class RoomDraft {
     return found
   }
 
+  /** Whether another event has this one's id already: in room versions 1 and 2 servers choose the ids of their events. */
+  async isImpostor(event: RoomEvent): Promise<boolean> {
+    if (this.rules.eventId !== 'chosen') return false
+    const known = (await this.findAnywhere([event.eventId])).get(event.eventId)?.event
+    return known !== undefined && (known.roomId !== event.roomId || this.#hashOf(known) !== this.#hashOf(event))
+  }
+
   /** The event that holds `(type, stateKey)` in `state`. */
   async stateEvent(state: StateMap, type: string, stateKey: string): Promise<RoomEvent | undefined> {
     const eventId = state.get(stateKeyOf(type, stateKey))
@@ -299,6 +308,10 @@ export class RoomDraft {
       if (deciding && eventIds.includes(deciding.event.eventId)) found.set(deciding.event.eventId, known(deciding, true))
       return found
     })
+  }
+
+  #hashOf({ pdu }: RoomEvent): string {
+    return encodeBase64(referenceHash(pdu, this.rules))
   }
 
   #add(draftEvent: DraftEvent): void {

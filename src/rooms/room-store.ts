@@ -198,15 +198,16 @@ export class RoomStore implements RoomMembers {
   ): Promise<EventRecord[]> {
     const { from, limit } = page
     const border = from ? ([roomId, from.depth, from.position] as const) : undefined
+    const end = [roomId, Number.POSITIVE_INFINITY, 0] as const
     const range =
       page.direction === 'backwards'
         ? {
             from: [roomId, 0, 0] as const,
-            ...(border ? { before: border } : { to: [roomId, Number.MAX_SAFE_INTEGER, 0] as const }),
+            ...(border ? { before: border } : { to: end }),
             reverse: true,
             limit,
           }
-        : { ...(border ? { after: border } : { from: [roomId, 0, 0] as const }), to: [roomId, Number.MAX_SAFE_INTEGER, 0] as const, limit }
+        : { ...(border ? { after: border } : { from: [roomId, 0, 0] as const }), to: end, limit }
     // The events by their positions, which the timeline names, in the same transaction: each read is dear.
     const { places, missing } = await this.#storage.read([timeline, events], async (tx) => {
       const places = await tx.range(timeline, range)

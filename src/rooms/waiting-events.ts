@@ -25,7 +25,8 @@ const firstPauseMs = 30_000
 
 /**
  * Events that nobody can judge yet, since nobody gave us what they refer to. They stay staged, and are tried again when that
- * has come, or after a while when anything else came to the room; only so many for each room, and only so often.
+ * has come, or after a while when anything else came to the room; only so many for each room, and only so often. Where there
+ * are too many, the server that sent most of them gives way.
  */
 export class WaitingEvents {
   readonly #clock: Clock
@@ -44,7 +45,8 @@ export class WaitingEvents {
       .filter(({ attempts }) => attempts + 1 < mostAttempts)
       .map((each) => ({ ...each, attempts: each.attempts + 1, notBefore: now + firstPauseMs * 2 ** each.attempts }))
     const waiting = [...(this.#ofRoom.get(roomId) ?? []), ...kept]
-    const surplus = waiting.splice(0, Math.max(0, waiting.length - mostOfRoom))
+    const surplus: StagedEvent[] = []
+    while (waiting.length > mostOfRoom) surplus.push(...waiting.splice(oldestOfBusiest(waiting), 1))
     this.#ofRoom.set(roomId, waiting)
     return [...staged.filter(({ attempts }) => attempts + 1 >= mostAttempts), ...surplus]
   }
@@ -62,4 +64,11 @@ export class WaitingEvents {
     else this.#ofRoom.set(roomId, left)
     return waiting.filter(isReady)
   }
+}
+
+/** Where the oldest event of the server stands that most of them are of. */
+function oldestOfBusiest(waiting: readonly StagedEvent[]): number {
+  const counts = new Map([...Map.groupBy(waiting, ({ origin }) => origin)].map(([origin, { length }]) => [origin, length]))
+  const most = Math.max(...counts.values())
+  return waiting.findIndex(({ origin }) => counts.get(origin) === most)
 }

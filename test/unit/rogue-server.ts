@@ -1,12 +1,14 @@
 import { RemoteRooms } from '../../src/federation/remote-rooms.ts'
 import type { Handler } from '../../src/http/router.ts'
 import { membershipFromTemplate } from '../../src/rooms/remote-join.ts'
+import { type EventRecord, RoomStore } from '../../src/rooms/room-store.ts'
 import { authEventKeys } from '../../src/spec/auth-events.ts'
+import { encodeBase64 } from '../../src/spec/base64.ts'
 import { buildPdu, type PduFields } from '../../src/spec/build-pdu.ts'
 import { MatrixError } from '../../src/spec/errors.ts'
 import { type EventId, type Pdu, type RoomId, stateKeyOf } from '../../src/spec/event.ts'
-import { eventIdOf } from '../../src/spec/event-hash.ts'
-import { isObject, type JsonObject } from '../../src/spec/json.ts'
+import { eventIdOf, referenceHash } from '../../src/spec/event-hash.ts'
+import { isObject, type JsonObject, type JsonValue } from '../../src/spec/json.ts'
 import { type RoomVersionRules, rulesOf } from '../../src/spec/room-version.ts'
 import { nodeSigner, nodeVerifier } from '../simulation/node-signer.ts'
 import { SeededRandom } from '../simulation/seeded-random.ts'
@@ -55,6 +57,11 @@ export async function homeWorld() {
 
 export type Home = Awaited<ReturnType<typeof homeWorld>>
 
+/** The event as home keeps it, whatever it thinks of it. */
+export function keptAt({ server }: Home, eventId: EventId): Promise<EventRecord | undefined> {
+  return new RoomStore(server.disk.inspect()).event(eventId)
+}
+
 /** What of a request a rogue's answer depends on. */
 export interface Asked {
   readonly method: string
@@ -75,6 +82,8 @@ export class RogueServer {
   readonly #rooms: RemoteRooms
   /** What it was asked by `home`, but for transactions and keys. */
   readonly asked: Asked[] = []
+  /** The events that `home` sent it. */
+  readonly received: Pdu[] = []
   script: Script = () => undefined
   roomId = ''
   rules: RoomVersionRules
@@ -84,6 +93,7 @@ export class RogueServer {
   readonly state = new Map<string, EventId>()
   readonly events = new Map<EventId, Pdu>()
   #transactions = 0
+  #chosenIds = 0
 
   constructor(at: World, name: string, version = '12') {
     const rules = rulesOf(version)
@@ -151,6 +161,7 @@ export class RogueServer {
         prevEvents: [this.head],
         authEvents: keys.flatMap((key) => this.state.get(key) ?? []),
         depth: this.depth + 1,
+        ...(this.rules.eventId === 'chosen' ? { chosen: this.#chosen() } : {}),
         ...given,
       },
       this.rules,
@@ -158,6 +169,18 @@ export class RogueServer {
     const signed = await this.sign(pdu)
     if (!aside) this.know(signed)
     return signed
+  }
+
+  #chosen(): NonNullable<PduFields['chosen']> {
+    const hashOf = (eventId: EventId) => referenceHash(this.events.get(eventId) ?? {}, this.rules)
+    return { eventId: `$${this.#chosenIds++}:${this.name}`, referenceHash: hashOf }
+  }
+
+  /** References to events it knows, as events of its room version have them. */
+  referencesTo(eventIds: readonly EventId[]): JsonValue[] {
+    if (this.rules.eventId !== 'chosen') return [...eventIds]
+    const hashOf = (eventId: EventId) => encodeBase64(referenceHash(this.events.get(eventId) ?? {}, this.rules))
+    return eventIds.map((eventId) => [eventId, { sha256: hashOf(eventId) }])
   }
 
   sign(pdu: Pdu): Promise<Pdu> {
@@ -239,6 +262,7 @@ export class RogueServer {
     const asked = { method: request.method, path: url.pathname, query: url.searchParams, body: isObject(body) ? body : {} }
     const isTransaction = url.pathname.includes('/v1/send/')
     if (!isTransaction) this.asked.push(asked)
+    else if (Array.isArray(asked.body.pdus)) this.received.push(...asked.body.pdus.filter(isObject))
     const answer = this.script(asked) ?? (isTransaction ? { pdus: {} } : undefined)
     return answer ? Response.json(answer) : Response.json({ errcode: 'M_NOT_FOUND', error: 'no' }, { status: 404 })
   }

@@ -12,8 +12,11 @@ export const userIdInput = v.pipe(
   v.check((id) => parseUserId(id) !== undefined, 'not a user id'),
 )
 
-/** Events nest deeper than what clients send; beyond this even those that others accept are refused unread. */
-export const pduNestingLimit = 600
+/**
+ * How deep a request with events may nest: as deep as its signature can be checked. One event that is too deep for us thus costs
+ * us none of the others.
+ */
+export const pduNestingLimit = 1_500
 
 /** A whole number in the query. */
 export const integerText = v.pipe(v.string(), v.regex(/^-?\d{1,15}$/, 'not an integer'))

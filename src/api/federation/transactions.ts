@@ -4,6 +4,7 @@ import type { ServerView } from '../../federation/server-view.ts'
 import { mostEdus, mostPdus } from '../../federation/transaction.ts'
 import { type Endpoint, forServer } from '../../http/endpoint.ts'
 import type { Logger } from '../../ports/logger.ts'
+import { nestsWithin } from '../../spec/canonical-json.ts'
 import { invalidParam, limitExceeded } from '../../spec/errors.ts'
 import type { EventId, ServerName } from '../../spec/event.ts'
 import { isObject, type JsonObject, type JsonValue } from '../../spec/json.ts'
@@ -21,6 +22,8 @@ export interface TransactionDeps {
   readonly logger: Logger
 }
 
+/** How deep an EDU may nest; a deeper one is passed over. */
+const eduNestingLimit = 100
 const transaction = v.looseObject({
   origin: v.optional(v.string()),
   origin_server_ts: v.optional(v.number()),
@@ -54,7 +57,7 @@ export function transactionEndpoints(deps: TransactionDeps): Endpoint[] {
 }
 
 async function handleEdu(origin: ServerName, edu: JsonValue, deps: TransactionDeps): Promise<void> {
-  if (!isObject(edu) || typeof edu.edu_type !== 'string' || !isObject(edu.content)) return
+  if (!isObject(edu) || typeof edu.edu_type !== 'string' || !isObject(edu.content) || !nestsWithin(edu, eduNestingLimit)) return
   const handler = Object.hasOwn(deps.eduHandlers, edu.edu_type) ? deps.eduHandlers[edu.edu_type] : undefined
   const content = handler && (await allowedPart(origin, { type: edu.edu_type, content: edu.content }, deps.view))
   if (!handler || !content) return
