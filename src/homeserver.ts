@@ -10,8 +10,8 @@ import { Neighbourhood } from './federation/neighbourhood.ts'
 import type { QueueStatus } from './federation/sender.ts'
 import type { Endpoint } from './http/endpoint.ts'
 import type { Handler } from './http/router.ts'
-import { MediaStore } from './media/media-store.ts'
 import type { HomeserverPorts } from './ports/homeserver-ports.ts'
+import { lazily } from './streams/lazily.ts'
 import { Stream } from './streams/stream.ts'
 
 /** A running homeserver. */
@@ -21,7 +21,7 @@ export interface Homeserver {
   /** Answers the Server-Server API. */
   readonly handleFederation: Handler
   /** All that the two APIs serve, as data. */
-  readonly endpoints: { readonly client: readonly Endpoint[]; readonly federation: readonly Endpoint[] }
+  endpoints(): Promise<{ readonly client: readonly Endpoint[]; readonly federation: readonly Endpoint[] }>
   /** What waits for other servers, for people to see. */
   queues(): Promise<readonly QueueStatus[]>
   /** Resolves once every event that other servers sent has been dealt with. */
@@ -47,14 +47,7 @@ export async function createHomeserver(ports: HomeserverPorts): Promise<Homeserv
   const users = await composeUsers({ ...ports, stream, remotes, federation, keys, members })
   const { serverName } = ports.signer
   const neighbourhood = new Neighbourhood({ ...ports, ...rooms, ...federation, ...keys, ...users, serverName })
-  const media = new MediaStore({
-    ...ports,
-    serverName,
-    remote: remotes.media,
-    maxBytes: ports.settings.maxUploadBytes,
-    maxUserBytes: ports.settings.maxUserMediaBytes,
-    incarnation: ports.settings.incarnation,
-  })
+  const media = lazily(async () => (await import('./composition/media.ts')).composeMedia({ ...ports, remotes }))
   const parts = { ...ports, stream, remotes, rooms, federation, keys, users, media }
   const push = composePush(parts)
   const client = composeClientApi(parts)
@@ -67,7 +60,7 @@ export async function createHomeserver(ports: HomeserverPorts): Promise<Homeserv
   return {
     handleClient: client.handle,
     handleFederation: server.handle,
-    endpoints: { client: client.endpoints, federation: server.endpoints },
+    endpoints: async () => ({ client: await client.endpoints(), federation: await server.endpoints() }),
     queues: () => federation.sender.queues(),
     idle: async () => {
       await rooms.receiver.idle()

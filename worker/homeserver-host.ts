@@ -52,6 +52,8 @@ interface Premises {
 }
 
 const databaseName = 'yurt'
+/** By then the first clients have what they came for. */
+const loadRestAfterMs = 10_000
 const reasons: Readonly<Record<HostState, string>> = {
   'no-identity': 'This homeserver has not been set up yet',
   lost: 'The identity of this homeserver is gone: restore it, or begin anew',
@@ -203,7 +205,14 @@ export class HomeserverHost implements Controlled {
     })
     made.resolve(this.#homeserver)
     const { serverName, publicKey, incarnation } = identity
+    void this.#loadRest(this.#homeserver)
     this.#node.resolve({ identity: { serverName, publicKey, incarnation }, settings })
+  }
+
+  /** Loads what no request needed yet: the next version of the pages takes the files of this one away. */
+  async #loadRest(homeserver: Homeserver): Promise<void> {
+    await browserClock.sleep(loadRestAfterMs)
+    await homeserver.endpoints().catch((failure: unknown) => consoleLogger.log('warn', 'cannot load the rest', { reason: String(failure) }))
   }
 
   /** Two copies never sign for one name: the lower incarnation stops, and stays so. */

@@ -1,9 +1,5 @@
-import { CrossSigning } from '../keys/cross-signing.ts'
 import { DeviceKeys } from '../keys/device-keys.ts'
 import { DeviceLists } from '../keys/device-lists.ts'
-import { KeyBackup } from '../keys/key-backup.ts'
-import { KeyRequests } from '../keys/key-requests.ts'
-import { KeySignatures } from '../keys/key-signatures.ts'
 import { OneTimeKeys } from '../keys/one-time-keys.ts'
 import { RemoteDeviceLists } from '../keys/remote-device-lists.ts'
 import { ToDevice } from '../keys/to-device.ts'
@@ -22,7 +18,6 @@ export function composeKeys(
     readonly members: RoomMembers
   },
 ) {
-  const { storage, remotes } = ports
   const { serverName } = ports.signer
   const { incarnation } = ports.settings
   const wake = (servers: Iterable<string>) => ports.federation.sender.wake(servers)
@@ -31,17 +26,12 @@ export function composeKeys(
   const deviceLists = new DeviceLists({ ...shared, oneTimeKeys })
   const remoteDeviceLists = new RemoteDeviceLists({ ...shared, deviceLists })
   const deviceKeys = new DeviceKeys({ ...shared, deviceLists })
-  const crossSigning = new CrossSigning({ ...shared, deviceLists })
   return {
     oneTimeKeys,
     deviceLists,
     deviceChanges: deviceLists,
     remoteDeviceLists,
     deviceKeys,
-    crossSigning,
-    keySignatures: new KeySignatures({ ...shared, deviceLists, crossSigning }),
-    keyRequests: new KeyRequests({ ...shared, deviceKeys, oneTimeKeys, deviceLists, remoteDeviceLists, remoteKeys: remotes.users }),
-    keyBackup: new KeyBackup({ storage }),
     toDevice: new ToDevice(shared),
   }
 }

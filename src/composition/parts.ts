@@ -15,5 +15,6 @@ export interface Parts extends HomeserverPorts {
   readonly federation: Federation
   readonly keys: Keys
   readonly users: Users
-  readonly media: MediaStore
+  /** Loaded when it is first needed. */
+  readonly media: () => Promise<MediaStore>
 }

@@ -4,7 +4,6 @@ import { KeyRing } from '../federation/key-ring.ts'
 import { OwnKeys } from '../federation/own-keys.ts'
 import { RelayWeb } from '../federation/relay-web.ts'
 import { RemoteDirectory } from '../federation/remote-directory.ts'
-import { RemoteMedia } from '../federation/remote-media.ts'
 import { RemoteRooms } from '../federation/remote-rooms.ts'
 import { RemoteUsers } from '../federation/remote-users.ts'
 import { createSignEvent } from '../federation/sign.ts'
@@ -27,7 +26,6 @@ export function composeRemotes(ports: HomeserverPorts) {
     rooms: new RemoteRooms(client),
     users: new RemoteUsers(client),
     directory: new RemoteDirectory(client),
-    media: new RemoteMedia(client),
     web: new RelayWeb(ports),
   }
 }

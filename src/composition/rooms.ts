@@ -14,6 +14,7 @@ import { RoomSender } from '../rooms/send.ts'
 import type { UserId } from '../spec/event.ts'
 import type { JsonObject } from '../spec/json.ts'
 import { accountData, accounts, profiles } from '../storage/tables/users.ts'
+import { lazily } from '../streams/lazily.ts'
 import type { Stream } from '../streams/stream.ts'
 import { blocksInvites, invitePermissionType } from '../users/account-data.ts'
 import type { Remotes } from './remotes.ts'
@@ -53,7 +54,11 @@ export function composeRooms(ports: HomeserverPorts & { readonly stream: Stream;
     },
   })
   const guestAccess = new GuestAccess({ store, membership, logger, serverName, isGuest })
-  return { guestAccess, store, queue, sender, receiver, backfill, membership, memberLists, currentMembers }
+  const directory = lazily(async () => {
+    const { Directory } = await import('../rooms/directory.ts')
+    return new Directory({ storage, store, members: memberLists, sender, remote, serverName })
+  })
+  return { guestAccess, directory, store, queue, sender, receiver, backfill, membership, memberLists, currentMembers }
 }
 
 export type Rooms = ReturnType<typeof composeRooms>

@@ -1,12 +1,12 @@
-import { TrieRouter } from 'hono/router/trie-router'
 import type { Logger } from '../ports/logger.ts'
 import type { Write } from '../ports/storage.ts'
-import { invalidParam, MatrixError, unknownError, unrecognized } from '../spec/errors.ts'
+import { invalidParam, MatrixError, unknownError } from '../spec/errors.ts'
 import type { ServerName } from '../spec/event.ts'
 import type { JsonValue } from '../spec/json.ts'
 import { assertStanding } from './account-standing.ts'
 import type { Caller, Endpoint, RequestOrigin, Session } from './endpoint.ts'
 import { parseJson, readBytes } from './json-body.ts'
+import { type LaterEndpoints, Routes } from './routes.ts'
 
 /** Answers HTTP requests: the one surface that service worker, headless, relay and tests speak. */
 export type Handler = (request: Request, origin: RequestOrigin) => Promise<Response>
@@ -36,7 +36,8 @@ export interface Edge {
 
 /** The endpoints of an API, and what serves them. */
 export interface Api {
-  readonly endpoints: readonly Endpoint[]
+  /** All of them as data: loads those that no request needed yet. */
+  endpoints(): Promise<readonly Endpoint[]>
   readonly handle: Handler
 }
 
@@ -49,28 +50,22 @@ const corsHeaders = {
   'access-control-allow-headers': 'X-Requested-With, Content-Type, Authorization, If-Match, If-None-Match',
 }
 
-/** An API of `endpoints`: see {@link createHandler}. */
-export function createApi(endpoints: readonly Endpoint[], edge: Edge): Api {
-  return { endpoints, handle: createHandler(endpoints, edge) }
+/** An API of `endpoints`, and of those that are loaded when they are first asked for: see {@link createHandler}. */
+export function createApi(endpoints: readonly Endpoint[], later: readonly LaterEndpoints[], edge: Edge): Api {
+  const routes = new Routes(endpoints, later)
+  return { endpoints: () => routes.all(), handle: handlerOf(routes, edge) }
 }
 
 /** Makes the handler that serves `endpoints`. Everything else answers `404 M_UNRECOGNIZED`, another method `405`. */
 export function createHandler(endpoints: readonly Endpoint[], edge: Edge): Handler {
-  const router = new TrieRouter<Endpoint>()
-  const anyMethod = new TrieRouter<true>()
-  for (const endpoint of endpoints) {
-    for (const path of typeof endpoint.path === 'string' ? [endpoint.path] : endpoint.path) {
-      router.add(endpoint.method, path, endpoint)
-      anyMethod.add('ANY', path, true)
-    }
-  }
+  return handlerOf(new Routes(endpoints), edge)
+}
 
+function handlerOf(routes: Routes, edge: Edge): Handler {
   const dispatch = async (request: Request, origin: RequestOrigin): Promise<Response> => {
     const url = new URL(request.url)
     const path = url.pathname.replace(formerVersion, '/_matrix/$1/v3/')
-    const [matched] = router.match(request.method === 'HEAD' ? 'GET' : request.method, path)[0]
-    if (!matched) throw unrecognized(anyMethod.match('ANY', path)[0].length > 0 ? 405 : 404)
-    const [endpoint, rawParams] = matched
+    const [endpoint, rawParams] = await routes.find(request.method === 'HEAD' ? 'GET' : request.method, path)
     const params = decodeParams(rawParams)
     const caller = endpoint.access === 'server' ? {} : await authenticate(endpoint, request, origin)
     if (endpoint.access !== 'server') edge.rateLimit(endpoint, caller, origin)

@@ -12,7 +12,6 @@ import { RoomLog } from './room-log.ts'
 import { hasLeft, RoomSections } from './room-sections.ts'
 import type { RoomViews } from './room-views.ts'
 import { SharedRooms } from './shared-rooms.ts'
-import { SlidingSync } from './sliding/sliding-sync.ts'
 import type { PresenceState, SyncSources } from './sources.ts'
 import { compileSyncFilter, type SyncFilter } from './sync-filter.ts'
 import type { StateAfterField, SyncPass } from './sync-request.ts'
@@ -48,6 +47,14 @@ type PassRequest = Omit<SyncRequest, 'since' | 'filter'> &
 
 type Memberships = SyncPass['memberships']
 
+interface Shared {
+  readonly log: RoomLog
+  readonly unread: UnreadCounts
+  readonly deviceLists: DeviceListTracker
+  /** The newest position, and the user's memberships at it. */
+  readonly now: (userId: UserId) => Promise<{ upTo: Position; memberships: Memberships }>
+}
+
 /** What a pass over the news found, and the token that goes on from it. */
 interface Outcome {
   readonly isEmpty: boolean
@@ -67,8 +74,8 @@ export class Sync {
   readonly #lazyMembers = new LazyMembers()
   readonly #deviceLists: DeviceListTracker
   readonly #rooms: RoomSections
-  /** Sliding sync, over the same log and counts. */
-  readonly sliding: SlidingSync
+  /** What sliding sync stands on as well. */
+  readonly shared: Shared
 
   constructor(deps: SyncDeps) {
     this.#deps = deps
@@ -78,8 +85,7 @@ export class Sync {
     const unread = new UnreadCounts({ store, log: this.#log, members, relations, sources })
     this.#rooms = new RoomSections({ views, unread, tokens, sources })
     this.#deviceLists = new DeviceListTracker({ store, members, sources })
-    const shared = { log: this.#log, unread, deviceLists: this.#deviceLists, now: (userId: UserId) => this.#now(userId) }
-    this.sliding = new SlidingSync({ ...deps, ...shared })
+    this.shared = { log: this.#log, unread, deviceLists: this.#deviceLists, now: (userId) => this.#now(userId) }
   }
 
   /**

@@ -7,7 +7,8 @@ import { type Route, routesOf } from './specification/served.ts'
 import { changes, dumpOf } from './storage-dump.ts'
 
 const world = await World.open()
-const routes = routesOf(world.home.homeserver.endpoints.client)
+const { client } = await world.home.homeserver.endpoints()
+const routes = routesOf(client)
 const byName = routes.map((route) => [route.name, route] as const)
 let loggedOut: string
 

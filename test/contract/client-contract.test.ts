@@ -9,7 +9,8 @@ import { operationFor, type Route, routesOf } from './specification/served.ts'
 
 const world = await World.open()
 const operations = operationsOf('client-server')
-const routes = routesOf(world.home.homeserver.endpoints.client)
+const { client } = await world.home.homeserver.endpoints()
+const routes = routesOf(client)
 
 afterAll(() => world.close())
 
@@ -57,7 +58,7 @@ describe.each(routes.filter(isOffered).map((route) => [route.name, route] as con
 
 test('each served operation was seen to succeed, and to fail', () => {
   const mayFail = routes.filter(({ name }) => !clientRows[name]?.cannotFail).map((route) => operationFor(route, operations)?.name)
-  const lacking = servedOperations('client-server', world.home.homeserver.endpoints.client).flatMap(({ name }) => {
+  const lacking = servedOperations('client-server', client).flatMap(({ name }) => {
     const statuses = [...(world.contract.seen.get(name) ?? [])]
     const success = statuses.some((status) => status < 300) ? [] : [`${name} never succeeded`]
     const failure = statuses.some((status) => status >= 400) || !mayFail.includes(name) ? [] : [`${name} never failed`]

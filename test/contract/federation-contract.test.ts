@@ -10,7 +10,8 @@ import { changes, dumpOf } from './storage-dump.ts'
 
 const world = await FederationWorld.open()
 const operations = operationsOf('server-server')
-const routes = routesOf(world.home.homeserver.endpoints.federation)
+const { federation } = await world.home.homeserver.endpoints()
+const routes = routesOf(federation)
 const byName = routes.map((route) => [route.name, route] as const)
 
 afterAll(() => world.close())
@@ -116,7 +117,7 @@ describe('a server that is not in the room, or that the room bans', () => {
 
 test('each served operation between servers was seen to succeed, and to fail', () => {
   const mayFail = routes.filter(({ name }) => !federationRows[name]?.cannotFail).map((route) => operationFor(route, operations)?.name)
-  const lacking = servedOperations('server-server', world.home.homeserver.endpoints.federation).flatMap(({ name }) => {
+  const lacking = servedOperations('server-server', federation).flatMap(({ name }) => {
     const statuses = [...(world.network.contracts.federation.seen.get(name) ?? [])]
     const success = statuses.some((status) => status < 300) ? [] : [`${name} never succeeded`]
     const failure = statuses.some((status) => status >= 400) || !mayFail.includes(name) ? [] : [`${name} never failed`]

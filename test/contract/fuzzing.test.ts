@@ -18,6 +18,10 @@ console.info(`fuzzing with FUZZ_SEED=${seeds[1]}`)
 
 const world = await World.open()
 const federation = await FederationWorld.open()
+const endpoints = {
+  client: (await world.home.homeserver.endpoints()).client,
+  federation: (await federation.home.homeserver.endpoints()).federation,
+}
 
 afterAll(async () => {
   await world.close()
@@ -69,7 +73,7 @@ describe('hostile requests of a client are answered with an error of the specifi
     return world.home.homeserver.handleClient(request, { trusted: true, address: 'test', uri })
   }
 
-  test.each(named(routesOf(world.home.homeserver.endpoints.client)))('%s', async (name, route) => {
+  test.each(named(routesOf(endpoints.client)))('%s', async (name, route) => {
     const row = clientRows[name]
     const sample: Sample = (await row?.request(world)) ?? { body: {} }
     if (row && row.others !== 'anyone') {
@@ -99,7 +103,7 @@ describe('hostile requests of a server are answered with an error of the specifi
     return federation.home.homeserver.handleFederation(request, { trusted: false, address: origin, uri })
   }
 
-  test.each(named(routesOf(federation.home.homeserver.endpoints.federation)))('%s', async (name, route) => {
+  test.each(named(routesOf(endpoints.federation)))('%s', async (name, route) => {
     const { as: _, ...sample } = (await federationRows[name]?.request(federation)) ?? {}
     await fuzz(fuzzedOf(sample), send(route, 'guest.example'))
     await federation.home.homeserver.idle()

@@ -27,8 +27,8 @@ beforeEach(({ skip }) => skip(!hasSpecification, withoutSpecification))
 
 test.each(['client-server', 'server-server'] as const)(
   'every operation of the %s API is served, or answered as not offered for a reason',
-  (api) => {
-    const { client, federation } = home.homeserver.endpoints
+  async (api) => {
+    const { client, federation } = await home.homeserver.endpoints()
     const served = new Set(servedOperations(api, api === 'client-server' ? client : federation).map(({ name }) => name))
     const others = operationsOf(api).filter(({ name }) => !served.has(name))
     // An operation that is served now leaves the table in test/contract/specification/not-offered.ts; one that is not joins it.
@@ -52,14 +52,14 @@ test('what is not offered of the Server-Server API is answered as the table says
   expect(await answersOf('server-server', server.running.handleFederation, {})).toEqual(expectedAnswers('server-server'))
 })
 
-test('no two endpoints answer the same request', () => {
-  const { client, federation } = home.homeserver.endpoints
+test('no two endpoints answer the same request', async () => {
+  const { client, federation } = await home.homeserver.endpoints()
   const names = [...routesOf(client), ...routesOf(federation)].map(({ name }) => name.replaceAll(/:\w+/g, ':'))
   expect(names.filter((name, index) => names.indexOf(name) !== index)).toEqual([])
 })
 
-test('the table of operations in the README is that of this homeserver', () => {
-  expect(generatedPart(), 'run: npm run operations -- --write').toBe(operationsTable(home.homeserver.endpoints))
+test('the table of operations in the README is that of this homeserver', async () => {
+  expect(generatedPart(), 'run: npm run operations -- --write').toBe(operationsTable(await home.homeserver.endpoints()))
 })
 
 async function register(): Promise<string> {

@@ -12,6 +12,7 @@ import { roomSearchEndpoints } from '../../src/api/client/room-search.ts'
 import { roomSendingEndpoints } from '../../src/api/client/room-sending.ts'
 import { roomStateEndpoints } from '../../src/api/client/room-state.ts'
 import { roomUpgradeEndpoints } from '../../src/api/client/room-upgrade.ts'
+import { slidingSyncEndpoints } from '../../src/api/client/sliding-sync.ts'
 import { spaceEndpoints } from '../../src/api/client/spaces.ts'
 import { syncEndpoints } from '../../src/api/client/sync.ts'
 import { userSending } from '../../src/api/client/user-sending.ts'
@@ -48,6 +49,7 @@ import { History } from '../../src/sync/history.ts'
 import { Notifications } from '../../src/sync/notifications.ts'
 import { OldSync } from '../../src/sync/old-sync.ts'
 import { RoomViews } from '../../src/sync/room-views.ts'
+import { SlidingSync } from '../../src/sync/sliding/sliding-sync.ts'
 import { Sync } from '../../src/sync/sync.ts'
 import { Tokens } from '../../src/sync/token.ts'
 import { AccountData } from '../../src/users/account-data.ts'
@@ -140,7 +142,13 @@ export async function openClientApi(options: FixtureOptions = {}) {
   const views = new RoomViews({ storage, clock, store, members, accountData })
   const history = new History({ views, tokens, backfill })
   const sync = new Sync({ stream, clock, views, tokens, sources })
-  const sendAsUser = userSending({ sender, membership, directory, store, relations: views.relations })
+  const sendAsUser = userSending({
+    sender,
+    membership,
+    store,
+    relations: views.relations,
+    checkCanonical: (roomId, content) => directory.checkCanonical(roomId, content),
+  })
   const deliver = ({ userId, ...event }: Omit<LocalEvent, 'sender'> & { readonly userId: string }) =>
     sendAsUser({ userId, suspended: false }, event)
   const delayedEvents = new DelayedEvents({ storage, clock, random, logger, store, deliver })
@@ -148,6 +156,7 @@ export async function openClientApi(options: FixtureOptions = {}) {
   const handler = createHandler(
     [
       ...syncEndpoints({ sync }),
+      ...slidingSyncEndpoints({ sliding: new SlidingSync({ stream, clock, views, tokens, sources, ...sync.shared }) }),
       ...oldSyncEndpoints({ oldSync: new OldSync({ views, history, tokens, stream, clock, directory, sources }), views, tokens }),
       ...roomCreationEndpoints({ creator }),
       ...roomMembershipEndpoints({ membership, directory, store }),
@@ -163,7 +172,7 @@ export async function openClientApi(options: FixtureOptions = {}) {
         serverName,
         remotePublicRooms: options.remotePublicRooms ?? (() => Promise.reject(notFound())),
       }),
-      ...roomUpgradeEndpoints({ upgrader: async () => upgrader }),
+      ...roomUpgradeEndpoints({ upgrader }),
       ...roomSearchEndpoints({ views, history, tokens }),
       ...spaceEndpoints({ spaces, directory, store }),
       ...notificationEndpoints({ notifications: new Notifications({ views, sources }) }),

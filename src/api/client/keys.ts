@@ -13,7 +13,7 @@ import { fitsBytes } from '../../spec/identifiers.ts'
 import { isObject, type JsonObject } from '../../spec/json.ts'
 import type { InteractiveAuth } from '../../users/interactive-auth.ts'
 import type { CrossSigningResets } from '../../users/oauth/cross-signing-resets.ts'
-import { accountPageUrl } from './oauth/oauth.ts'
+import { accountPageUrl } from './oauth/account-actions.ts'
 
 export interface KeysDeps {
   readonly deviceKeys: DeviceKeys

@@ -4,7 +4,7 @@ import type { RoomUpgrader } from '../../rooms/upgrade.ts'
 import { roomIdOf, userIdText } from './room-fields.ts'
 
 /** Replacing a room by one of another version (Client-Server API, "Room Upgrades"). */
-export function roomUpgradeEndpoints({ upgrader }: { readonly upgrader: () => Promise<RoomUpgrader> }): Endpoint[] {
+export function roomUpgradeEndpoints({ upgrader }: { readonly upgrader: RoomUpgrader }): Endpoint[] {
   return [
     forUser({
       method: 'POST',
@@ -14,7 +14,7 @@ export function roomUpgradeEndpoints({ upgrader }: { readonly upgrader: () => Pr
         additional_creators: v.optional(v.pipe(v.array(userIdText), v.maxLength(100))),
       }),
       handle: async ({ session, params, body, keep }) => ({
-        replacement_room: await (await upgrader()).upgrade({
+        replacement_room: await upgrader.upgrade({
           userId: session.userId,
           roomId: roomIdOf(params),
           version: body.new_version,

@@ -1,7 +1,5 @@
 import * as v from 'valibot'
 import { type Endpoint, forUser } from '../../http/endpoint.ts'
-import { invalidParam } from '../../spec/errors.ts'
-import { mostLists, slidingSyncBody } from '../../sync/sliding/request.ts'
 import type { Sync } from '../../sync/sync.ts'
 import type { StateAfterField } from '../../sync/sync-request.ts'
 import { booleanText, filterText, numberText, tokenText } from './room-fields.ts'
@@ -17,13 +15,7 @@ const syncQuery = v.object({
   'org.matrix.msc4222.use_state_after': v.optional(booleanText),
 })
 
-const slidingSyncQuery = v.object({
-  pos: v.optional(tokenText),
-  timeout: v.optional(numberText),
-  set_presence: v.optional(v.picklist(['offline', 'online', 'unavailable'])),
-})
-
-/** `GET /sync`, and simplified sliding sync (MSC4186). */
+/** `GET /sync` (Client-Server API, "Syncing"). */
 export function syncEndpoints({ sync }: { readonly sync: Sync }): Endpoint[] {
   return [
     forUser({
@@ -42,25 +34,6 @@ export function syncEndpoints({ sync }: { readonly sync: Sync }): Endpoint[] {
           timeoutMs: Number(query.timeout ?? 0),
           signal,
         }),
-    }),
-    forUser({
-      method: 'POST',
-      path: '/_matrix/client/unstable/org.matrix.simplified_msc3575/sync',
-      query: slidingSyncQuery,
-      body: slidingSyncBody,
-      handle: ({ session, query, body, signal }) => {
-        if (Object.keys(body.lists ?? {}).length > mostLists || Object.keys(body.room_subscriptions ?? {}).length > mostLists)
-          throw invalidParam(`${mostLists} lists and ${mostLists} subscriptions at most`)
-        return sync.sliding.sync({
-          userId: session.userId,
-          deviceId: session.deviceId,
-          ...(query.pos === undefined ? {} : { pos: query.pos }),
-          ...(query.set_presence === undefined ? {} : { setPresence: query.set_presence }),
-          timeoutMs: Number(query.timeout ?? 0),
-          body,
-          signal,
-        })
-      },
     }),
   ]
 }

@@ -13,7 +13,8 @@ import { type Relations, relationOf } from '../../sync/relations.ts'
 export interface UserSendingDeps {
   readonly sender: RoomSender
   readonly membership: RoomMembership
-  readonly directory: Directory
+  /** Refuses a canonical alias that does not lead to the room. */
+  readonly checkCanonical: Directory['checkCanonical']
   readonly store: RoomStore
   readonly relations: Relations
 }
@@ -38,7 +39,7 @@ export function userSending(deps: UserSendingDeps): SendAsUser {
     if (event.stateKey === undefined) await checkRelation(deps, author, { roomId, type, content })
     else if (type === 'm.room.member')
       return setMembership(deps, author, { ...event, stateKey: event.stateKey, alongside: alongside ?? (() => []) })
-    else if (type === 'm.room.canonical_alias' && event.stateKey === '') await deps.directory.checkCanonical(roomId, content)
+    else if (type === 'm.room.canonical_alias' && event.stateKey === '') await deps.checkCanonical(roomId, content)
     return deps.sender.send(request)
   }
 }

@@ -7,7 +7,7 @@ import { writeGeneratedPart } from './readme.ts'
 const { values } = parseArgs({ options: { write: { type: 'boolean' } } })
 const network = new InProcessNetwork()
 const { homeserver } = await network.start('home.example')
-const table = operationsTable(homeserver.endpoints)
+const table = operationsTable(await homeserver.endpoints())
 await network.stop()
 console.log(table)
 if (values.write) writeGeneratedPart(table)

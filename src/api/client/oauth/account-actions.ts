@@ -1,3 +1,6 @@
+/** What the paths of the OAuth 2.0 API begin with. */
+export const oauthPrefix = '/_matrix/oauth2'
+
 /** The actions that the account page has (Client-Server API, "Account management URL actions"). */
 export const accountActions = [
   'org.matrix.profile',
@@ -9,3 +12,8 @@ export const accountActions = [
 ] as const
 
 export type AccountAction = (typeof accountActions)[number]
+
+/** Where users manage their accounts, seen from a request to this homeserver. */
+export function accountPageUrl(request: Request, action: AccountAction): string {
+  return `${new URL(request.url).origin}${oauthPrefix}/account?action=${action}`
+}

@@ -8,14 +8,12 @@ import type { Redeeming } from '../../../users/oauth/grants.ts'
 import { OAuthError } from '../../../users/oauth/oauth-error.ts'
 import { parseScope } from '../../../users/oauth/scope.ts'
 import type { AccountPageDeps } from './account.ts'
-import { accountActions } from './account-actions.ts'
+import { accountActions, oauthPrefix as prefix } from './account-actions.ts'
 import type { AuthoriseDeps } from './authorise.ts'
 import type { LinkDeps } from './link.ts'
 import { maySignUp } from './sign-in.ts'
 
 export type OAuthDeps = AuthoriseDeps & LinkDeps & AccountPageDeps
-
-const prefix = '/_matrix/oauth2'
 
 /** The OAuth 2.0 API (Client-Server API, "OAuth 2.0 API"), with its pages. */
 export function oauthEndpoints(deps: OAuthDeps): Endpoint[] {
@@ -31,11 +29,6 @@ function pageEndpoints(deps: OAuthDeps): Endpoint[] {
       open({ method, path: `${prefix}/${name}`, handle: async (call) => (await import('./pages.ts')).pages[name](deps, call) }),
     ),
   )
-}
-
-/** Where users manage their accounts, seen from a request to this homeserver. */
-export function accountPageUrl(request: Request, action: string): string {
-  return `${new URL(request.url).origin}${prefix}/account?action=${action}`
 }
 
 function protocolEndpoints(deps: OAuthDeps): Endpoint[] {
