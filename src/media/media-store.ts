@@ -1,7 +1,7 @@
 import type { BlobStore } from '../ports/blob-store.ts'
 import type { Clock } from '../ports/clock.ts'
 import type { Random } from '../ports/random.ts'
-import { put, remove, type Storage } from '../ports/storage.ts'
+import { put, remove, type Storage, type Write } from '../ports/storage.ts'
 import type { Picture, Thumbnailer, ThumbnailSize } from '../ports/thumbnailer.ts'
 import { encodeUrlSafeBase64 } from '../spec/base64.ts'
 import { forbidden, MatrixError, notFound, tooLarge } from '../spec/errors.ts'
@@ -45,6 +45,12 @@ interface MediaDeps {
   readonly incarnation: number
 }
 
+/** A media id that waits for its content, until then. */
+interface Reservation {
+  readonly mediaId: string
+  readonly expiresTs: number
+}
+
 interface Wait {
   readonly timeoutMs: number
   readonly signal: AbortSignal
@@ -66,10 +72,13 @@ export class MediaStore {
     return this.#deps.maxBytes
   }
 
-  /** Keeps new media; resolves with its id once it is durable. Throws `M_TOO_LARGE`, `M_FORBIDDEN` where the disk is full. */
-  async upload(uploader: UserId, content: MediaContent): Promise<string> {
+  /**
+   * Keeps new media; resolves with its id once it is durable. `alongside` is written in the same commit. Throws `M_TOO_LARGE`,
+   * `M_FORBIDDEN` where the disk is full.
+   */
+  async upload(uploader: UserId, content: MediaContent, alongside: (mediaId: string) => readonly Write[] = () => []): Promise<string> {
     const mediaId = this.#newId()
-    await this.#keep(this.#deps.serverName, mediaId, content, uploader)
+    await this.#keep(this.#deps.serverName, mediaId, content, { uploader, alongside: alongside(mediaId) })
     return mediaId
   }
 
@@ -87,8 +96,11 @@ export class MediaStore {
     await blobs.remove(`${serverName}/${mediaId}`)
   }
 
-  /** Gives out an id whose content comes later. Throws `M_LIMIT_EXCEEDED` where too many are still empty. */
-  async reserve(userId: UserId): Promise<{ mediaId: string; expiresTs: number }> {
+  /**
+   * Gives out an id whose content comes later; `alongside` is written in the same commit. Throws `M_LIMIT_EXCEEDED` where too many
+   * are still empty.
+   */
+  async reserve(userId: UserId, alongside: (reserved: Reservation) => readonly Write[] = () => []): Promise<Reservation> {
     const { storage, clock } = this.#deps
     const now = clock.now()
     const rows = await storage.read([mediaReservations], (tx) => tx.range(mediaReservations, {}))
@@ -97,14 +109,14 @@ export class MediaStore {
       throw new MatrixError(429, 'M_LIMIT_EXCEEDED', { message: 'Too many media ids wait for their content' })
     }
     const expired = rows.filter(([, reservation]) => reservation.expiresTs <= now).map(([mediaId]) => remove(mediaReservations, mediaId))
-    const mediaId = this.#newId()
-    const expiresTs = now + reservationMs
-    await storage.commit([...expired, put(mediaReservations, mediaId, { userId, expiresTs })], 'strict')
-    return { mediaId, expiresTs }
+    const reserved = { mediaId: this.#newId(), expiresTs: now + reservationMs }
+    const row = put(mediaReservations, reserved.mediaId, { userId, expiresTs: reserved.expiresTs })
+    await storage.commit([...expired, row, ...alongside(reserved)], 'strict')
+    return reserved
   }
 
   /** Fills a reserved id. Throws `M_CANNOT_OVERWRITE_MEDIA`, `M_FORBIDDEN` for another's id, `M_NOT_FOUND` for one that expired. */
-  async fill(userId: UserId, mediaId: string, content: MediaContent): Promise<void> {
+  async fill(userId: UserId, mediaId: string, content: MediaContent, alongside: readonly Write[] = []): Promise<void> {
     const { storage, clock, serverName } = this.#deps
     const [known, reservation] = await storage.read([media, mediaReservations], (tx) =>
       Promise.all([tx.get(media, [serverName, mediaId]), tx.get(mediaReservations, mediaId)]),
@@ -112,7 +124,7 @@ export class MediaStore {
     if (known) throw new MatrixError(409, 'M_CANNOT_OVERWRITE_MEDIA', { message: 'This media id has its content already' })
     if (reservation && reservation.userId !== userId) throw forbidden('This media id was given to another user')
     if (!reservation || reservation.expiresTs <= clock.now()) throw notFound('This media id does not exist or has expired')
-    await this.#keep(serverName, mediaId, content, userId)
+    await this.#keep(serverName, mediaId, content, { uploader: userId, alongside })
     for (const wake of this.#waiting.get(mediaId) ?? []) wake()
   }
 
@@ -211,7 +223,12 @@ export class MediaStore {
   }
 
   // The bytes first: a row always has its bytes, bytes without a row are overwritten or never asked for.
-  async #keep(server: ServerName, mediaId: string, content: MediaContent, uploader?: UserId): Promise<void> {
+  async #keep(
+    server: ServerName,
+    mediaId: string,
+    content: MediaContent,
+    { uploader, alongside = [] }: { readonly uploader?: UserId; readonly alongside?: readonly Write[] } = {},
+  ): Promise<void> {
     const { storage, blobs, clock, maxBytes } = this.#deps
     if (content.bytes.byteLength > maxBytes) throw tooLarge(`Media may have up to ${maxBytes} bytes`)
     await this.#makeSure(content.bytes.byteLength)
@@ -225,7 +242,7 @@ export class MediaStore {
       ...(uploader === undefined ? {} : { uploader }),
     }
     const filled = server === this.#deps.serverName ? [remove(mediaReservations, mediaId)] : []
-    await storage.commit([put(media, [server, mediaId], row), ...filled], 'strict')
+    await storage.commit([put(media, [server, mediaId], row), ...filled, ...alongside], 'strict')
   }
 
   /** Drops others' media, the longest kept first, until as much fits; `false` if it never will. */

@@ -1,12 +1,17 @@
 import type { Clock } from '../ports/clock.ts'
 import type { Random } from '../ports/random.ts'
-import { put, remove, type Storage } from '../ports/storage.ts'
+import { put, remove, type Storage, type Write } from '../ports/storage.ts'
 import { encodeUrlSafeBase64 } from '../spec/base64.ts'
 import type { UserId } from '../spec/event.ts'
 import { openIdTokens } from '../storage/tables/users.ts'
 import { hashOf } from './tokens.ts'
 
 const lifetimeMs = 60 * 60 * 1000
+
+interface IssuedOpenIdToken {
+  readonly token: string
+  readonly expiresInSeconds: number
+}
 
 /** Tokens by which a user proves to a third party who they are (Client-Server API, "OpenID"). */
 export class OpenIdTokens {
@@ -20,13 +25,16 @@ export class OpenIdTokens {
     this.#random = deps.random
   }
 
-  async issue(userId: UserId): Promise<{ token: string; expiresInSeconds: number }> {
+  /** Makes a token; `alongside` is written in the same commit. */
+  async issue(userId: UserId, alongside: (issued: IssuedOpenIdToken) => readonly Write[]): Promise<IssuedOpenIdToken> {
     const token = encodeUrlSafeBase64(this.#random.bytes(32))
     const now = this.#clock.now()
     const all = await this.#storage.read([openIdTokens], (tx) => tx.range(openIdTokens, {}))
     const expired = all.flatMap(([hash, { expiresTs }]) => (expiresTs <= now ? [remove(openIdTokens, hash)] : []))
-    await this.#storage.commit([...expired, put(openIdTokens, hashOf(token), { userId, expiresTs: now + lifetimeMs })], 'strict')
-    return { token, expiresInSeconds: lifetimeMs / 1000 }
+    const issued = { token, expiresInSeconds: lifetimeMs / 1000 }
+    const row = put(openIdTokens, hashOf(token), { userId, expiresTs: now + lifetimeMs })
+    await this.#storage.commit([...expired, row, ...alongside(issued)], 'strict')
+    return issued
   }
 
   /** Whose token this is, while it is valid. */

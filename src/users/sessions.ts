@@ -81,9 +81,9 @@ export class Sessions {
     return answer
   }
 
-  /** New tokens for a refresh token. Throws `M_UNKNOWN_TOKEN`. */
-  async refresh(refreshToken: string): Promise<IssuedTokens['answer']> {
-    const answer = await this.#tokens.refresh(refreshToken)
+  /** New tokens for a refresh token; `alongside` is written in the same commit. Throws `M_UNKNOWN_TOKEN`. */
+  async refresh(refreshToken: string, alongside: (answer: IssuedTokens['answer']) => readonly Write[]): Promise<IssuedTokens['answer']> {
+    const answer = await this.#tokens.refresh(refreshToken, { alongside })
     if (!answer) throw unknownToken('Unknown refresh token')
     return answer
   }

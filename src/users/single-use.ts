@@ -21,12 +21,22 @@ export class SingleUseSecrets {
   }
 
   /** Makes a secret, a random one unless told, that stands for `content` where it is taken for the same purpose. */
-  async issue(purpose: string, content: JsonObject, options: { readonly lifetimeMs: number; readonly secret?: string }): Promise<string> {
-    const { lifetimeMs, secret = encodeUrlSafeBase64(this.#random.bytes(32)) } = options
+  async issue(
+    purpose: string,
+    content: JsonObject,
+    options: {
+      readonly lifetimeMs: number
+      readonly secret?: string
+      /** Written in the same commit. */
+      readonly alongside?: (secret: string) => readonly Write[]
+    },
+  ): Promise<string> {
+    const { lifetimeMs, secret = encodeUrlSafeBase64(this.#random.bytes(32)), alongside = () => [] } = options
     const now = this.#clock.now()
     const all = await this.#storage.read([singleUse], (tx) => tx.range(singleUse, {}))
     const expired = all.flatMap(([hash, { expiresTs }]) => (expiresTs <= now ? [remove(singleUse, hash)] : []))
-    await this.#storage.commit([...expired, put(singleUse, hashOf(secret), { purpose, content, expiresTs: now + lifetimeMs })], 'strict')
+    const row = put(singleUse, hashOf(secret), { purpose, content, expiresTs: now + lifetimeMs })
+    await this.#storage.commit([...expired, row, ...alongside(secret)], 'strict')
     return secret
   }
 

@@ -15,15 +15,27 @@ import {
   type StoredAccessToken,
   type StoredAccount,
   type StoredRefreshToken,
+  tokenFamilies,
 } from '../storage/tables/users.ts'
 
 /** How long an access token of a client that can refresh it lives. */
 const lifetimeMs = 60 * 60 * 1000
 
+/** Characters of a refresh token by which it is known for one of its session: 128 random bits. */
+const familyLength = 22
+
 /** A device's tokens, newly made: what the client is told, and what is stored. */
 export interface IssuedTokens {
   readonly answer: { access_token: string; refresh_token?: string; expires_in_ms?: number }
   readonly writes: readonly Write[]
+}
+
+/** How tokens are refreshed. */
+interface Refreshing {
+  /** Absent for the legacy API. */
+  readonly oauthClientId?: string
+  /** Written in the same commit. */
+  readonly alongside: (answer: IssuedTokens['answer']) => readonly Write[]
 }
 
 /** An access token as it is looked up for each request. */
@@ -39,7 +51,8 @@ interface DeviceTokens {
 
 /**
  * Access and refresh tokens: 256 random bits each, stored as their SHA-256 (Client-Server API, "Refreshing access tokens").
- * A refresh token stays valid until one of the tokens got with it is used, so that a lost answer can be asked for again.
+ * A refresh token stays valid until one of the tokens got with it is used, so that a lost answer can be asked for again. All of a
+ * session begin alike: one that is over is still known for what it was.
  */
 export class Tokens {
   readonly #storage: Storage
@@ -70,10 +83,10 @@ export class Tokens {
     return known
   }
 
-  /** Makes tokens for a device; `replaces` is the refresh token they are got with. */
+  /** Makes tokens for a device; `replaces` is the hash of the refresh token they are got with, `family` how it begins. */
   issue(
     owner: { userId: UserId; deviceId: string; oauthClientId?: string | undefined },
-    options: { refreshable: boolean; replaces?: string },
+    options: { refreshable: boolean; replaces?: string; family?: string },
   ): IssuedTokens {
     const { userId, deviceId, oauthClientId } = owner
     const client = oauthClientId === undefined ? {} : { oauthClientId }
@@ -85,8 +98,11 @@ export class Tokens {
       put(deviceTokens, [userId, deviceId, hashOf(access)], 'access'),
     ]
     if (!options.refreshable) return { answer: { access_token: access }, writes }
-    const refresh = encodeUrlSafeBase64(this.#random.bytes(32))
+    const { family = encodeUrlSafeBase64(this.#random.bytes(16)) } = options
+    const refresh = family + encodeUrlSafeBase64(this.#random.bytes(32))
     writes.push(
+      put(tokenFamilies, hashOf(family), { userId, deviceId }),
+      put(deviceTokens, [userId, deviceId, hashOf(family)], 'family'),
       put(refreshTokens, hashOf(refresh), { userId, deviceId, ...origin }),
       put(deviceTokens, [userId, deviceId, hashOf(refresh)], 'refresh'),
     )
@@ -102,8 +118,22 @@ export class Tokens {
     )
   }
 
-  /** New tokens for a refresh token of the OAuth client, or of the legacy API; `undefined` if it is not, or no longer, valid. Throws `M_USER_LOCKED`. */
-  async refresh(token: string, oauthClientId?: string): Promise<IssuedTokens['answer'] | undefined> {
+  /** Whose session it was for which a refresh token that is no longer valid was made. */
+  async formerOwnerOf(token: string): Promise<{ userId: UserId; deviceId: string } | undefined> {
+    return this.#storage.read([refreshTokens, tokenFamilies], async (tx) => {
+      const [valid, family] = await Promise.all([
+        tx.get(refreshTokens, hashOf(token)),
+        tx.get(tokenFamilies, hashOf(token.slice(0, familyLength))),
+      ])
+      return valid ? undefined : family
+    })
+  }
+
+  /**
+   * New tokens for a refresh token of the OAuth client, or of the legacy API; `undefined` if it is not, or no longer, valid.
+   * Throws `M_USER_LOCKED`.
+   */
+  async refresh(token: string, { oauthClientId, alongside }: Refreshing): Promise<IssuedTokens['answer'] | undefined> {
     const hash = hashOf(token)
     const stored = await this.#storage.read([refreshTokens, accounts], async (tx) => {
       const row = await tx.get(refreshTokens, hash)
@@ -115,8 +145,9 @@ export class Tokens {
     // Tokens of an earlier refresh with the same token never reached the client.
     const lost = [...tokens.access, ...tokens.refresh].flatMap(([key, { replaces }]) => (replaces === hash ? [key] : []))
     const over = stored.replaces === undefined ? lost : [...lost, stored.replaces]
-    const issued = this.issue(stored, { refreshable: true, replaces: hash })
-    await this.#storage.commit([...over.flatMap((key) => tokenRemoval(stored, key)), ...issued.writes], 'strict')
+    const issued = this.issue(stored, { refreshable: true, replaces: hash, family: token.slice(0, familyLength) })
+    const writes = [...over.flatMap((key) => tokenRemoval(stored, key)), ...issued.writes, ...alongside(issued.answer)]
+    await this.#storage.commit(writes, 'strict')
     this.forget(over)
     return issued.answer
   }
@@ -160,7 +191,7 @@ export class Tokens {
   }
 }
 
-function deviceRows(tx: ReadTx, userId: UserId, deviceId: string): Promise<[readonly [UserId, string, string], 'access' | 'refresh'][]> {
+function deviceRows(tx: ReadTx, userId: UserId, deviceId: string): Promise<[readonly [UserId, string, string], unknown][]> {
   return tx.range(deviceTokens, { from: [userId, deviceId, ''], to: [userId, deviceId, last] })
 }
 
@@ -169,7 +200,8 @@ function found<V>(keys: readonly string[], values: readonly (V | undefined)[]): 
 }
 
 function tokenRemoval({ userId, deviceId }: { userId: UserId; deviceId: string }, hash: string): Write[] {
-  return [remove(accessTokens, hash), remove(refreshTokens, hash), remove(deviceTokens, [userId, deviceId, hash])]
+  const tables = [accessTokens, refreshTokens, tokenFamilies]
+  return [...tables.map((table) => remove(table, hash)), remove(deviceTokens, [userId, deviceId, hash])]
 }
 
 function standingOf({ admin, guest, locked, suspended }: StoredAccount): AccountStanding {

@@ -23,17 +23,24 @@ export interface Request {
 export class Leader {
   readonly #homeserver: Homeserver
   readonly #replays: Replays
+  /** What it told whoever runs it. */
+  readonly warnings: readonly string[]
 
-  private constructor(homeserver: Homeserver, replays: Replays) {
+  private constructor(homeserver: Homeserver, replays: Replays, warnings: readonly string[]) {
     this.#homeserver = homeserver
     this.#replays = replays
+    this.warnings = warnings
   }
 
   static async start(storage: Storage): Promise<Leader> {
+    const warnings: string[] = []
     const homeserver = await createHomeserver({
       storage,
       blobs: new MemoryBlobStore(),
-      clock: { now: () => Date.now(), sleep: (ms, signal) => sleep(ms, undefined, { ref: false, ...(signal ? { signal } : {}) }) },
+      clock: {
+        now: () => Date.now(),
+        sleep: (ms, signal) => sleep(ms, undefined, { ref: false, ...(signal ? { signal } : {}) }).catch(() => undefined),
+      },
       random: { bytes: (length) => Uint8Array.from(randomBytes(length)) },
       signer: nodeSigner('a.example'),
       verifier: nodeVerifier(),
@@ -42,11 +49,11 @@ export class Leader {
         onReachable: () => () => undefined,
         route: () => 'queued',
       },
-      logger: { log: () => undefined },
+      logger: { log: (level, message) => void (level === 'warn' && warnings.push(message)) },
       passwordHasher: { hash: async (plain) => plain, verify: async (plain, phc) => plain === phc },
       settings: { incarnation: 1, openRegistration: true, rateLimits: false, maxUploadBytes: 1 << 20, sharedSecret },
     })
-    return new Leader(homeserver, await Replays.open(storage))
+    return new Leader(homeserver, await Replays.open(storage), warnings)
   }
 
   async ask(

@@ -4,6 +4,7 @@ import { StorageLost } from '../../src/ports/storage.ts'
 import { isObject, type JsonObject } from '../../src/spec/json.ts'
 import { MemoryStorage } from '../../src/storage/memory.ts'
 import { Replays } from '../../worker/replays.ts'
+import { keptAnswers } from '../../worker/schema.ts'
 import { byPassword, dyingAfter, Leader, password, type Request, registration, sharedSecret } from './leader.ts'
 
 interface Case {
@@ -287,6 +288,63 @@ const cases: Readonly<Record<string, Case>> = {
     },
     once: 404,
   },
+  'new tokens for a refresh token': {
+    prepare: async (leader) => {
+      await leader.register('alice')
+      const body = { ...byPassword('alice'), refresh_token: true }
+      const { refresh_token } = await leader.call({ method: 'POST', path: '/_matrix/client/v3/login', body })
+      return {
+        request: { method: 'POST', path: '/_matrix/client/v3/refresh', body: { refresh_token: String(refresh_token) } },
+        effects: async (next, { access_token: token }) => deviceCount(next, String(token)),
+      }
+    },
+    once: 2,
+  },
+  'a login token': {
+    prepare: async (leader) => {
+      const token = await leader.register('alice')
+      const body = { auth: byPassword('alice') }
+      return {
+        request: { method: 'POST', path: '/_matrix/client/v1/login/get_token', body, token },
+        effects: async (next, { login_token }) => {
+          const login = { type: 'm.login.token', token: String(login_token) }
+          return (await next.ask({ method: 'POST', path: '/_matrix/client/v3/login', body: login })).status
+        },
+      }
+    },
+    once: 200,
+  },
+  'a token for a third party': {
+    prepare: async (leader) => {
+      const token = await leader.register('alice')
+      const path = `/_matrix/client/v3/user/${encodeURIComponent('@alice:a.example')}/openid/request_token`
+      return { request: { method: 'POST', path, token }, effects: async (_next, answer) => answer.token_type }
+    },
+    once: 'Bearer',
+  },
+  'a media id': {
+    prepare: async (leader) => {
+      const token = await leader.register('alice')
+      return {
+        request: { method: 'POST', path: '/_matrix/media/v1/create', token },
+        effects: async (next, { content_uri: uri }) => {
+          const path = `/_matrix/media/v3/upload/${String(uri).slice('mxc://'.length)}`
+          return (await next.ask({ method: 'PUT', path, token })).status
+        },
+      }
+    },
+    once: 200,
+  },
+  'an upload': {
+    prepare: async (leader) => {
+      const token = await leader.register('alice')
+      return {
+        request: { method: 'POST', path: '/_matrix/media/v3/upload', token },
+        effects: async (_next, { content_uri: uri }) => String(uri).startsWith('mxc://a.example/'),
+      }
+    },
+    once: true,
+  },
   'a message to a device': {
     prepare: async (leader) => {
       const token = await leader.register('alice')
@@ -315,6 +373,36 @@ describe('whenever the leader is killed, a request put to the next one is answer
     expect(await next.ask(request, 'the-request')).toEqual(answered)
     expect(await next.ask(request, 'another')).toMatchObject({ status: 400 })
   })
+})
+
+test('a report is told of once, whenever the leader is killed', async () => {
+  for (let commits = 0; ; commits++) {
+    const storage = new MemoryStorage()
+    const setup = await Leader.start(storage)
+    const token = await setup.register('alice')
+    const path = `/_matrix/client/v3/users/${encodeURIComponent('@bob:a.example')}/report`
+    const request = { method: 'POST', path, body: { reason: 'spam' }, token }
+    const dying = dyingAfter(storage, commits)
+    const first = await Leader.start(dying.storage)
+    await first.ask(request, 'the-request')
+    const next = await Leader.start(storage)
+    await next.ask(request, 'the-request')
+    expect([...first.warnings, ...next.warnings], `killed after ${commits} commits`).toEqual(['a user was reported'])
+    if (!dying.died()) return
+  }
+})
+
+test('an answer with tokens in it is kept so that only who repeats the request can read it', async () => {
+  const storage = new MemoryStorage()
+  const leader = await Leader.start(storage)
+  const { body } = await leader.ask(registration('alice'), 'the-request')
+  const [row] = await storage.read([keptAnswers], (tx) => tx.range(keptAnswers, {}))
+  if (!row) throw new Error('nothing was kept')
+  const [[, key], { bytes }] = row
+  expect(key).not.toContain('the-request')
+  expect(new TextDecoder().decode(bytes)).not.toContain(String(body.access_token))
+  expect((await (await Leader.start(storage)).ask(registration('alice'), 'the-request')).body).toEqual(body)
+  expect((await (await Leader.start(storage)).ask(registration('alice'), 'another')).body).toMatchObject({ errcode: 'M_USER_IN_USE' })
 })
 
 test('an answer is not kept for longer than ten minutes', async () => {

@@ -176,7 +176,7 @@ export async function openClientApi(options: FixtureOptions = {}) {
       ...roomSearchEndpoints({ views, history, tokens }),
       ...spaceEndpoints({ spaces, directory, store }),
       ...notificationEndpoints({ notifications: new Notifications({ views, sources }) }),
-      ...reportEndpoints({ store, views, logger }),
+      ...reportEndpoints({ storage, store, views, logger }),
       ...readingEndpoints({ typing, receipts, readMarkers: new ReadMarkers({ storage, accountData, members: store }) }),
     ],
     {

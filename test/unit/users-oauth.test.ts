@@ -260,10 +260,26 @@ describe('the token endpoint', () => {
     expect(body).toMatchObject({ token_type: 'Bearer', scope: granted })
     expect((await whoami(body.access_token)).status).toBe(200)
     expect((await whoami(old)).status).toBe(401)
-    expect((await token(refresh)).body.error).toBe('invalid_grant')
     const other = String((await register({ ...web, client_name: 'Other' })).body.client_id)
     expect((await token({ ...refresh, refresh_token: body.refresh_token, client_id: other })).body.error).toBe('invalid_grant')
     expect((await home.ask('POST', '/v3/refresh', { body: { refresh_token: body.refresh_token } })).body.errcode).toBe('M_UNKNOWN_TOKEN')
+  })
+
+  test('ends the session when a refresh token comes again after its successor was used, and not before', async () => {
+    const { refresh_token: first } = await logIn()
+    const refresh = async (refreshToken: unknown) =>
+      (await token({ grant_type: 'refresh_token', refresh_token: String(refreshToken) })).body
+    const lost = await refresh(first)
+    const second = await refresh(first)
+    expect((await whoami(second.access_token)).status).toBe(200)
+    const third = await refresh(second.refresh_token)
+    expect((await whoami(third.access_token)).status).toBe(200)
+    expect((await token({ grant_type: 'refresh_token', refresh_token: String(first).slice(0, 22) })).body.error).toBe('invalid_grant')
+    const again = await logIn()
+    expect((await refresh(lost.refresh_token)).error).toBe('invalid_grant')
+    expect((await whoami(third.access_token)).status).toBe(401)
+    expect((await refresh(third.refresh_token)).error).toBe('invalid_grant')
+    expect((await whoami(again.access_token)).status).toBe(200)
   })
 
   test.each([

@@ -75,16 +75,18 @@ export function loginEndpoints(deps: LoginDeps): Endpoint[] {
       method: 'POST',
       path: '/_matrix/client/v1/login/get_token',
       body: v.looseObject({ auth: v.optional(jsonObject) }),
-      handle: async ({ session: { userId }, body }) => {
+      handle: async ({ session: { userId }, body, keep }) => {
         await deps.interactiveAuth.require(body.auth, { flows: [['m.login.password']], operation: 'login token', userId })
-        return { login_token: await deps.singleUse.issue('login', { userId }, { lifetimeMs: loginTokenMs }), expires_in_ms: loginTokenMs }
+        const answer = (token: string) => ({ login_token: token, expires_in_ms: loginTokenMs })
+        const alongside = (token: string) => keep(answer(token))
+        return answer(await deps.singleUse.issue('login', { userId }, { lifetimeMs: loginTokenMs, alongside }))
       },
     }),
     open({
       method: 'POST',
       path: '/_matrix/client/v3/refresh',
       body: v.looseObject({ refresh_token: v.string() }),
-      handle: ({ body }) => sessions.refresh(body.refresh_token),
+      handle: ({ body, keep }) => sessions.refresh(body.refresh_token, (answer) => keep({ ...answer })),
     }),
     forUser({
       method: 'POST',

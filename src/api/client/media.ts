@@ -39,16 +39,20 @@ export function mediaEndpoints({ media, serverName, previews }: MediaDeps): Endp
       path: '/_matrix/media/v3/upload',
       query: uploadQuery,
       handle: async (call) => {
-        const mediaId = await media.upload(call.session.userId, await uploaded(call, media.maxBytes))
-        return { content_uri: `mxc://${serverName}/${mediaId}` }
+        const answer = (mediaId: string) => ({ content_uri: `mxc://${serverName}/${mediaId}` })
+        const content = await uploaded(call, media.maxBytes)
+        return answer(await media.upload(call.session.userId, content, (mediaId) => call.keep(answer(mediaId))))
       },
     }),
     forUser({
       method: 'POST',
       path: '/_matrix/media/v1/create',
-      handle: async ({ session }) => {
-        const { mediaId, expiresTs } = await media.reserve(session.userId)
-        return { content_uri: `mxc://${serverName}/${mediaId}`, unused_expires_at: expiresTs }
+      handle: async ({ session, keep }) => {
+        const answer = ({ mediaId, expiresTs }: { readonly mediaId: string; readonly expiresTs: number }) => ({
+          content_uri: `mxc://${serverName}/${mediaId}`,
+          unused_expires_at: expiresTs,
+        })
+        return answer(await media.reserve(session.userId, (reserved) => keep(answer(reserved))))
       },
     }),
     forUser({
@@ -58,7 +62,7 @@ export function mediaEndpoints({ media, serverName, previews }: MediaDeps): Endp
       handle: async (call) => {
         const { serverName: server, mediaId = '' } = call.params
         if (server !== serverName) throw forbidden('This media id is not of this server')
-        await media.fill(call.session.userId, mediaId, await uploaded(call, media.maxBytes))
+        await media.fill(call.session.userId, mediaId, await uploaded(call, media.maxBytes), call.keep({}))
         return {}
       },
     }),

@@ -4,6 +4,7 @@ import { jsonObject } from '../../http/json-schema.ts'
 import type { DelayedEvents } from '../../rooms/delayed-events.ts'
 import type { RoomStore } from '../../rooms/room-store.ts'
 import type { LocalEvent } from '../../rooms/send.ts'
+import { userSuspended } from '../../spec/errors.ts'
 import type { EventId } from '../../spec/event.ts'
 import { eventIdOf, eventTypeOf, numberText, reasonText, roomIdOf, stateKeyOf, transactionIdOf } from './room-fields.ts'
 import type { SendAsUser } from './user-sending.ts'
@@ -40,7 +41,11 @@ export function roomSendingEndpoints(deps: RoomSendingDeps): Endpoint[] {
         const transaction = { deviceId: session.deviceId, endpoint: `send/${type}`, id: transactionIdOf(params) }
         const { 'org.matrix.msc4140.delay': delay } = query
         const event = { roomId, type, content: body, transaction }
-        if (delay !== undefined) return { delay_id: await delayedEvents.add(session, event, { delayMs: Number(delay) }) }
+        if (delay !== undefined) {
+          // Redactions of one's own are let through when their time has come.
+          if (session.suspended && type !== 'm.room.redaction') throw userSuspended()
+          return { delay_id: await delayedEvents.add(session, event, { delayMs: Number(delay) }) }
+        }
         const repeated = await store.transaction(roomId, { ...transaction, userId: session.userId })
         return repeated === undefined ? send(session, event) : { event_id: repeated }
       },

@@ -35,7 +35,7 @@ export function userSending(deps: UserSendingDeps): SendAsUser {
     const request = { ...event, sender: author.userId }
     if (event.stateKey === undefined && type === 'm.room.redaction')
       return deps.sender.send({ ...request, ...(await redaction(deps, author, { roomId, content })) })
-    if (author.suspended && event.stateKey === undefined) throw userSuspended()
+    if (author.suspended) throw userSuspended()
     if (event.stateKey === undefined) await checkRelation(deps, author, { roomId, type, content })
     else if (type === 'm.room.member')
       return setMembership(deps, author, { ...event, stateKey: event.stateKey, alongside: alongside ?? (() => []) })

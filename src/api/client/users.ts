@@ -32,9 +32,11 @@ export function usersEndpoints({ userDirectory, openIdTokens, serverName }: User
       method: 'POST',
       path: '/_matrix/client/v3/user/:userId/openid/request_token',
       body: v.looseObject({}),
-      handle: async ({ session, params }) => {
-        const { token, expiresInSeconds } = await openIdTokens.issue(ownUser(session, params))
-        return { access_token: token, token_type: 'Bearer', matrix_server_name: serverName, expires_in: expiresInSeconds }
+      handle: async ({ session, params, keep }) => {
+        const answer = ({ token, expiresInSeconds }: { readonly token: string; readonly expiresInSeconds: number }) => ({
+          ...{ access_token: token, token_type: 'Bearer', matrix_server_name: serverName, expires_in: expiresInSeconds },
+        })
+        return answer(await openIdTokens.issue(ownUser(session, params), (issued) => keep(answer(issued))))
       },
     }),
   ]

@@ -119,8 +119,10 @@ export const devices = table<readonly [UserId, string], StoredDevice>('devices')
 /** SHA-256 of the token. */
 export const accessTokens = table<string, StoredAccessToken>('access_tokens')
 export const refreshTokens = table<string, StoredRefreshToken>('refresh_tokens')
-/** [user id, device id, token hash] → which of the two tables it is in. */
-export const deviceTokens = table<readonly [UserId, string, string], 'access' | 'refresh'>('device_tokens')
+/** SHA-256 of how all refresh tokens of a session begin → whose session it is. */
+export const tokenFamilies = table<string, { readonly userId: UserId; readonly deviceId: string }>('token_families')
+/** [user id, device id, hash] → which of the three tables it is in. */
+export const deviceTokens = table<readonly [UserId, string, string], 'access' | 'refresh' | 'family'>('device_tokens')
 /** Local user → profile fields. */
 export const profiles = table<UserId, JsonObject>('profiles')
 /** [user id, room id or '' for global, type]. */
@@ -151,6 +153,7 @@ export const userTables = {
   devices,
   accessTokens,
   refreshTokens,
+  tokenFamilies,
   deviceTokens,
   profiles,
   accountData,

@@ -102,12 +102,20 @@ export class OAuthGrants {
     )
   }
 
-  /** New tokens for a refresh token of this client. Throws `invalid_grant`. */
-  async refresh(refreshToken: string, clientId: string): Promise<JsonObject> {
-    const owner = await this.#deps.tokens.ownerOf(refreshToken)
-    const answer = await this.#deps.tokens.refresh(refreshToken, clientId)
-    if (!answer || !owner) throw new OAuthError('invalid_grant', 'The refresh token is unknown, or of another client')
-    return tokenAnswer(answer, parseScope(`urn:matrix:client:api:* urn:matrix:client:device:${owner.deviceId}`)?.granted ?? '')
+  /**
+   * New tokens for a refresh token of this client. One that comes again after its successor was used was stolen, or that was: then the
+   * session is ended ("Refresh token grant"). Throws `invalid_grant`.
+   */
+  async refresh(refreshToken: string, clientId: string, keep: KeepAnswer): Promise<JsonObject> {
+    const { tokens, devices } = this.#deps
+    const owner = await tokens.ownerOf(refreshToken)
+    const scope = parseScope(`urn:matrix:client:api:* urn:matrix:client:device:${owner?.deviceId}`)?.granted ?? ''
+    const alongside = (issued: IssuedTokens['answer']) => keep(tokenAnswer(issued, scope))
+    const answer = await tokens.refresh(refreshToken, { oauthClientId: clientId, alongside })
+    if (answer) return tokenAnswer(answer, scope)
+    const former = await tokens.formerOwnerOf(refreshToken)
+    if (former) await devices.remove(former.userId, [former.deviceId])
+    throw new OAuthError('invalid_grant', 'The refresh token is unknown, used, or of another client')
   }
 
   /** Logs out the device that a token is of; what is no token is passed over. */

@@ -103,7 +103,7 @@ async function tokens(
   if (!grantTypes.includes(grantType)) throw new OAuthError('unsupported_grant_type', 'This grant is not offered')
   const clientId = required('client_id')
   if (!(await clients.get(clientId))) throw new OAuthError('invalid_client', 'The client is not registered', 401)
-  if (grantType === 'refresh_token') return grants.refresh(required('refresh_token'), clientId)
+  if (grantType === 'refresh_token') return grants.refresh(required('refresh_token'), clientId, how.keep)
   if (grantType === deviceCodeGrant) return deviceGrants.redeem(required('device_code'), clientId, how)
   const [code, redirectUri, verifier] = [required('code'), required('redirect_uri'), required('code_verifier')]
   return grants.redeemCode({ code, clientId, redirectUri, verifier, ...how })
