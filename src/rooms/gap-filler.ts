@@ -1,9 +1,9 @@
 import type { Clock } from '../ports/clock.ts'
 import type { Logger } from '../ports/logger.ts'
 import type { RoomMembers } from '../ports/room-members.ts'
-import { type EventId, type Pdu, type RoomEvent, type RoomId, type ServerName, type StateKey, stateKeyOf } from '../spec/event.ts'
+import { type EventId, type RoomEvent, type RoomId, type ServerName, type StateKey, stateKeyOf } from '../spec/event.ts'
 import type { RoomVersionRules } from '../spec/room-version.ts'
-import { receivePdus, valid } from './incoming.ts'
+import { type Received, receivePdus, valid } from './incoming.ts'
 import type { EventVerifier, RemoteServers } from './remote.ts'
 import type { RoomStore } from './room-store.ts'
 
@@ -77,7 +77,7 @@ export class GapFiller {
     let ofOthers = authEventsOfOthers
     for (let round = 0; wanted.length > 0 && round < gapLimits.rounds && asked < gapLimits.authEvents; round++) {
       const now = wanted.slice(0, gapLimits.authEvents - asked)
-      const found = await this.#fetch(gap, now, ofOthers)
+      const found = valid([...(await this.#fetch(gap, now, ofOthers)).values()])
       for (const event of found) fetched.set(event.eventId, event)
       for (const eventId of now) known.add(eventId)
       asked += now.length
@@ -109,7 +109,10 @@ export class GapFiller {
     return [...found.values()]
   }
 
-  /** The state before `event` as the first server that can tells it: one with a create event, and one event for each key. */
+  /**
+   * The state before `event` as the first server that can tells it: one with a create event, and one event for each key, all of
+   * which could be had.
+   */
   async stateBefore(gap: Gap, event: RoomEvent): Promise<ToldState | undefined> {
     for (const server of gap.servers) {
       const told = await this.#toldBy(server, gap, event)
@@ -126,7 +129,11 @@ export class GapFiller {
     const wanted = [...new Set([...ids.state, ...ids.authChain])]
     const stored = await store.events(wanted)
     const missing = wanted.filter((eventId) => !stored.has(eventId))
-    if (missing.length <= gapLimits.atOnce) return { state: ids.state, events: await this.#fetch(gap, missing, missing.length) }
+    if (missing.length <= gapLimits.atOnce) {
+      const given = await this.#fetch(gap, missing, missing.length)
+      // What did not come now may come yet, and without it this is another state; what came and is not valid never will be.
+      return given.size < missing.length ? undefined : { state: ids.state, events: valid([...given.values()]) }
+    }
     const whole = await this.#attempt(gap, () => remote.state(server, at))
     if (!whole) return undefined
     return { state: ids.state, events: valid(await receivePdus([...whole.state, ...whole.authChain], gap, verifier)) }
@@ -172,24 +179,35 @@ export class GapFiller {
     return first?.event.depth ?? 0
   }
 
-  /** Single events, from one server after the other for as long as some are lacking; at most `ofOthers` of any but the first. */
-  async #fetch(gap: Gap, eventIds: readonly EventId[], ofOthers: number): Promise<RoomEvent[]> {
-    const found = new Map<EventId, RoomEvent>()
+  /**
+   * What became of single events, from one server after the other for as long as some are lacking or not valid; at most
+   * `ofOthers` of any but the first.
+   */
+  async #fetch(gap: Gap, eventIds: readonly EventId[], ofOthers: number): Promise<ReadonlyMap<EventId, Received>> {
+    const found = new Map<EventId, Received>()
     for (const [i, server] of gap.servers.entries()) {
-      const wanted = eventIds.filter((eventId) => !found.has(eventId)).slice(0, i === 0 ? undefined : ofOthers)
+      const wanted = eventIds.filter((eventId) => !isValid(found.get(eventId))).slice(0, i === 0 ? undefined : ofOthers)
       for (let from = 0; from < wanted.length; from += gapLimits.atOnce) {
         const asked = wanted.slice(from, from + gapLimits.atOnce)
-        for (const event of await this.#fetchFrom(server, gap, asked)) found.set(event.eventId, event)
+        for (const [eventId, received] of await this.#fetchFrom(server, gap, asked)) found.set(eventId, received)
       }
     }
-    return [...found.values()]
+    return found
   }
 
-  async #fetchFrom(server: ServerName, gap: Gap, eventIds: readonly EventId[]): Promise<RoomEvent[]> {
+  async #fetchFrom(server: ServerName, gap: Gap, eventIds: readonly EventId[]): Promise<[EventId, Received][]> {
     const { remote, verifier } = this.#deps
-    const pdus = await Promise.all(eventIds.map((eventId) => this.#attempt(gap, () => remote.event(server, eventId))))
-    const given = pdus.filter((pdu): pdu is Pdu => pdu !== undefined)
-    return valid(await receivePdus(given, gap, verifier)).filter(({ eventId }) => eventIds.includes(eventId))
+    const answers = await Promise.all(
+      eventIds.map(async (eventId) => ({ eventId, pdu: await this.#attempt(gap, () => remote.event(server, eventId)) })),
+    )
+    const asked = answers.flatMap(({ eventId, pdu }) => (pdu ? eventId : []))
+    const given = answers.flatMap(({ pdu }) => pdu ?? [])
+    const received = await receivePdus(given, gap, verifier)
+    return received.flatMap((result, i): [EventId, Received][] => {
+      const eventId = asked[i]
+      const isAnswer = result.event === undefined || result.event.eventId === eventId
+      return eventId !== undefined && isAnswer && !isUndecided(result) ? [[eventId, result]] : []
+    })
   }
 
   async #unknown(events: readonly RoomEvent[], known: ReadonlySet<EventId>): Promise<EventId[]> {
@@ -207,6 +225,14 @@ export class GapFiller {
       return undefined
     }
   }
+}
+
+function isValid(received: Received | undefined): boolean {
+  return received !== undefined && !('error' in received)
+}
+
+function isUndecided(received: Received): boolean {
+  return 'error' in received && received.isKeyMissing === true
 }
 
 /** Those of `given` that are ancestors of `latest` through each other, not above `minDepth`. */

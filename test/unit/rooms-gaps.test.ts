@@ -4,9 +4,9 @@ import type { JsonObject } from '../../src/spec/json.ts'
 import { type Home, homeWorld, RogueServer } from './rogue-server.ts'
 
 /** A room of home, with two other servers in it. */
-async function roomOfThree() {
+async function roomOfThree(options: JsonObject = {}) {
   const home = await homeWorld()
-  const roomId = await home.room()
+  const roomId = await home.room(options)
   const [sender, witness] = [new RogueServer(home, 'sender.example'), new RogueServer(home, 'witness.example')]
   await sender.join(roomId)
   await witness.join(roomId)
@@ -111,6 +111,43 @@ describe('a state that a server tells', () => {
     expect(await home.shown(roomId, sender.idOf(last))).toBeDefined()
     expect(witness.asked.some(({ path }) => path.includes('/state_ids/'))).toBe(true)
   })
+
+  test('is not taken where part of it cannot be had: the event waits for that', async () => {
+    const { home, roomId, sender } = await roomOfThree({ power_level_content_override: { state_default: 0 } })
+    const mark = await sender.make({ type: 'm.mark', stateKey: '', content: { mark: 'made' } })
+    const last = await sender.say('last')
+    sender.honest()
+    const whole = sender.script
+    const isAsked = (path: string, pdu: Pdu) => path.endsWith(`/event/${encodeURIComponent(sender.idOf(pdu))}`)
+    const tellsNoMore = (path: string) => path.includes('/get_missing_events/') || path.includes('/backfill/')
+    sender.script = (asked) => (tellsNoMore(asked.path) || isAsked(asked.path, mark) ? undefined : whole(asked))
+    await sender.send(last)
+    await home.settle()
+    expect(await home.shown(roomId, sender.idOf(last))).toBeUndefined()
+    sender.script = (asked) => (tellsNoMore(asked.path) ? undefined : whole(asked))
+    await home.clock.run(60_000)
+    await home.say(roomId, 'meanwhile')
+    await home.settle()
+    expect(await home.shown(roomId, sender.idOf(last))).toBeDefined()
+    expect(await home.must('GET', `/v3/rooms/${encodeURIComponent(roomId)}/state/m.mark/`)).toEqual({ mark: 'made' })
+  })
+
+  test('is taken without what is no valid event', async () => {
+    const { home, roomId, sender } = await roomOfThree({ power_level_content_override: { state_default: 0 } })
+    const { signatures: _, ...unsigned } = await sender.make({ type: 'm.mark', stateKey: '', content: { mark: 'made' } })
+    const last = await sender.say('last')
+    sender.honest()
+    const whole = sender.script
+    sender.script = ({ path, ...asked }) => {
+      if (path.includes('/get_missing_events/')) return undefined
+      return path.endsWith(encodeURIComponent(sender.idOf(unsigned)))
+        ? { pdus: [{ ...unsigned, signatures: {} }] }
+        : whole({ path, ...asked })
+    }
+    await sender.send(last)
+    await home.settle()
+    expect(await home.shown(roomId, sender.idOf(last))).toBeDefined()
+  })
 })
 
 describe('an event that nobody can judge yet', () => {
@@ -152,6 +189,23 @@ describe('an event that nobody can judge yet', () => {
     await sender.send(...hidden)
     await home.settle()
     expect(await bodies(home, roomId)).toEqual(['hidden 0', 'last'])
+  })
+
+  test('is taken at once when history brings what it refers to', async () => {
+    const { home, roomId, sender } = await roomOfThree()
+    const { hidden, last } = await chain(sender, 1)
+    const other = await sender.say('other', { prevEvents: hidden.map((pdu) => sender.idOf(pdu)), depth: sender.depth, aside: true })
+    await sender.send(last)
+    await home.settle()
+    sender.honest()
+    const whole = sender.script
+    sender.script = (asked) => (asked.path.includes('/get_missing_events/') ? undefined : whole(asked))
+    await sender.send(other)
+    await home.settle()
+    expect(await home.shown(roomId, sender.idOf(last))).toBeUndefined()
+    expect(await bodies(home, roomId)).toEqual(expect.arrayContaining(['hidden 0', 'other']))
+    await home.settle()
+    expect(await home.shown(roomId, sender.idOf(last))).toBeDefined()
   })
 
   test('is asked for again after a while, when the room goes on', async () => {
