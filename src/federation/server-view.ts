@@ -28,9 +28,14 @@ export class ServerView {
     return room
   }
 
-  /** A room that both we and the server are in. Throws `M_NOT_FOUND` or `M_FORBIDDEN`. */
+  /**
+   * A room that the server is in, and we are or were: what came right before our leaving nobody else may have. Throws
+   * `M_NOT_FOUND` or `M_FORBIDDEN`.
+   */
   async sharedRoom(server: ServerName, roomId: RoomId): Promise<Room> {
-    const room = await this.room(server, roomId)
+    const room = await this.#deps.store.room(roomId)
+    if (!room) throw notFound('This room is not known here')
+    if (!(await this.isAllowed(server, room))) throw forbidden(`${server} is banned from this room`)
     if (!(await this.#deps.roomServers.at(roomId, room.state)).has(server)) throw forbidden(`${server} is not in this room`)
     return room
   }

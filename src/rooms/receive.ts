@@ -46,6 +46,7 @@ export class RoomReceiver {
       verify: (staged) => this.#verifyAgain(staged),
       giveUp: (staged) => this.#unstage(staged),
     })
+    deps.store.onPublish(({ records = [] }) => this.#takeWaiting(records))
   }
 
   /** Goes on with what was staged when the homeserver last stopped. */
@@ -206,7 +207,7 @@ export class RoomReceiver {
     const { logger, storage } = this.#deps
     const done = new Map(staged.map(({ event, done: write }) => [event.eventId, write]))
     const events = staged.map(({ event }) => event)
-    const { placed, waiting } = await this.#take({ origin, roomId, events, done }).catch((error: unknown): Outcome => {
+    const { waiting } = await this.#take({ origin, roomId, events, done }).catch((error: unknown): Outcome => {
       logger.log('error', 'received events could not be dealt with', { roomId, error: String(error) })
       return { placed: [], waiting: [] }
     })
@@ -218,7 +219,22 @@ export class RoomReceiver {
       [...dealt, ...given].map(({ done: write }) => write),
       'relaxed',
     )
-    const again = this.#waiting.take(roomId, [...placed.map(({ event }) => event.eventId), ...comeMeanwhile])
+    this.#goOn(roomId, comeMeanwhile)
+  }
+
+  /** Whatever brought events to a room, what waited for them goes on. */
+  #takeWaiting(records: readonly EventRecord[]): void {
+    const placed = records.filter(({ stored }) => stored.stateAfter !== undefined)
+    for (const [roomId, ofRoom] of Map.groupBy(placed, ({ event }) => event.roomId)) {
+      this.#goOn(
+        roomId,
+        ofRoom.map(({ event }) => event.eventId),
+      )
+    }
+  }
+
+  #goOn(roomId: RoomId, come: readonly EventId[]): void {
+    const again = this.#waiting.take(roomId, come)
     for (const ofServer of Map.groupBy(again, (each) => each.origin).values()) this.#work(ofServer)
   }
 

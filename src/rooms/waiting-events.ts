@@ -51,14 +51,14 @@ export class WaitingEvents {
     return [...staged.filter(({ attempts }) => attempts + 1 >= mostAttempts), ...surplus]
   }
 
-  /** Those of the room that are worth another try after `placed` have come. */
+  /** Those of the room that are worth another try after `placed` have come; they may be among these. */
   take(roomId: RoomId, placed: readonly EventId[]): StagedEvent[] {
     const waiting = this.#ofRoom.get(roomId)
     if (!waiting || placed.length === 0) return []
     const come = new Set(placed)
     const now = this.#clock.now()
     const isReady = ({ event, notBefore }: Waiting) =>
-      notBefore <= now || [...event.prevEvents, ...event.authEvents].some((eventId) => come.has(eventId))
+      notBefore <= now || [event.eventId, ...event.prevEvents, ...event.authEvents].some((eventId) => come.has(eventId))
     const left = waiting.filter((each) => !isReady(each))
     if (left.length === 0) this.#ofRoom.delete(roomId)
     else this.#ofRoom.set(roomId, left)

@@ -61,7 +61,8 @@ export class LeftRooms {
     viewpoint: Viewpoint,
   ): Promise<TimelinePart> {
     const { filter, upTo } = pass
-    if (!(await this.#wasJoined(pass, end))) return { records: [end], limited: false, prevBatch: undefined }
+    const alone = { ...noTimeline, records: isTold(pass, end) ? [] : [end] }
+    if (!(await this.#wasJoined(pass, end))) return alone
     if (pass.since === undefined) {
       return recentTimeline(this.#deps.views.store, viewpoint, {
         passes: filter.timeline,
@@ -71,19 +72,24 @@ export class LeftRooms {
       })
     }
     const room = await this.#deps.views.store.room(end.event.roomId)
-    if (!news || !room) return { records: [end], limited: false, prevBatch: undefined }
+    if (!news || !room) return alone
     const records = news.records.filter(({ position }) => position <= end.position)
     return newsTimeline({ ...news, records }, viewpoint, { room, limit: filter.timelineLimit })
   }
 
-  /** The state as far as the user knew the room: nothing for who never was in it. */
+  /** The state as far as the user knew the room: their own membership, where the timeline does not say it, for who never was in it. */
   async #state(
     pass: SyncPass,
     left: { readonly end: EventRecord; readonly timeline: TimelinePart; readonly news: RoomNews | undefined },
     viewpoint: Viewpoint,
   ): Promise<JsonObject[]> {
     const { store, events } = this.#deps.views
-    if (!(await this.#wasJoined(pass, left.end))) return []
+    if (!(await this.#wasJoined(pass, left.end))) {
+      const isUnsaid = isTold(pass, left.end) || pass.stateAfter !== undefined
+      return isUnsaid && pass.filter.state(left.end.event)
+        ? events.writeState([left.end], { viewpoint, deviceId: pass.deviceId, format: pass.filter.format })
+        : []
+    }
     const { first } = left.news ?? {}
     const since = pass.since === undefined || !first ? undefined : (first.stored.roomBefore ?? first.stored.stateBefore)
     const entries = await stateEntries(store, {
@@ -102,6 +108,11 @@ export class LeftRooms {
     const before = await store.stateEvent(await store.stateBefore(end), 'm.room.member', pass.userId)
     return before?.content.membership === 'join'
   }
+}
+
+/** Whether the client was told of it before: state resolution may have undone what came after. */
+function isTold({ since }: SyncPass, { position }: EventRecord): boolean {
+  return since !== undefined && position <= since
 }
 
 const noTimeline: TimelinePart = { records: [], limited: false, prevBatch: undefined }

@@ -9,7 +9,7 @@ import type { StateTrie } from '../../src/spec/state-trie.ts'
 import { nodeSigner, nodeVerifier } from './node-signer.ts'
 import type { RoomModel } from './room-model.ts'
 import { replay } from './room-replay.ts'
-import { isPlaced, isResident, isWelcome, type RoomView } from './room-view.ts'
+import { comesBack, isPlaced, isResident, isWelcome, type RoomView } from './room-view.ts'
 
 /** What is wrong with a room as several servers hold it. */
 export interface RoomFindings {
@@ -29,7 +29,7 @@ export function checkRoom(
   for (const view of views) faults.push(...verdictFaults(model, view), ...replayFaults(model, view), ...signatureFaults(view))
   const residents = views.filter((view) => isResident(view.server, view))
   const circle = largestCircle(residents)
-  for (const view of circle) faults.push(...missingFaults(view, { model, senders: circle, serversOf }))
+  for (const view of circle) faults.push(...missingFaults(view, { model, senders: views, serversOf }))
   faults.push(...disagreements(model, circle))
   return { faults, agreeing: circle.map(({ server }) => server), residents: residents.length }
 }
@@ -90,7 +90,7 @@ function everyTrue(verdicts: boolean[] | Promise<boolean[]>): boolean {
 
 /**
  * Who was in the room where one of the others sent an event has it. What a server sent that an ACL banned at the time was refused,
- * and comes only if later events lead to it.
+ * and comes only if later events of others lead to it.
  */
 function missingFaults(
   view: RoomView,
@@ -101,9 +101,9 @@ function missingFaults(
   },
 ): string[] {
   const { model } = world
-  const referenced = model.reaches(world.senders.flatMap(({ room }) => room.forwardExtremities))
   const acls = [...model.judged.values()].filter(({ event }) => event.type === 'm.room.server_acl')
   const wasBanned = (server: string) => acls.some(({ event }) => !isAllowedByAcl(server, event.content))
+  const referenced = model.reaches(view.room.forwardExtremities)
   return world.senders.flatMap((sender) =>
     sender.records.flatMap(({ event, stored }) => {
       const isOwn = serverNameOf(event.sender) === sender.server && stored.distributedBy === undefined
@@ -128,19 +128,17 @@ function largestCircle(views: readonly RoomView[]): RoomView[] {
   return circles.reduce((largest, circle) => (circle.length > largest.length ? circle : largest), [])
 }
 
-/** Servers that have each other in the room have one graph, one end of it, and one state, but for branches that one of them alone believes. */
+/**
+ * Servers that have each other in the room have one end of the graph that they share, and one state, but for branches that some
+ * of them lack: what was sent when one of them was banned or not in the room, or had not come back, is owed to it only once
+ * later events lead to it.
+ */
 function disagreements(model: RoomModel, views: readonly RoomView[]): string[] {
-  const statuses = new Map<EventId, Set<string>>()
-  for (const { records } of views) {
-    for (const { event, stored } of records.filter(isPlaced)) {
-      const known = statuses.get(event.eventId) ?? new Set()
-      statuses.set(event.eventId, known.add(stored.status))
-    }
-  }
-  const agreed = [...statuses].filter(([, held]) => held.size === 1 && held.has('accepted')).map(([eventId]) => eventId)
-  const shared = model.reaches(agreed)
-  const before = model.reaches(agreed.flatMap((eventId) => model.judged.get(eventId)?.event.prevEvents ?? []))
-  const heads = agreed.filter((eventId) => !before.has(eventId)).sort()
+  const [first, ...others] = views.map(acceptedSinceReturn)
+  const common = [...(first ?? [])].filter((eventId) => others.every((accepted) => accepted.has(eventId)))
+  const shared = model.reaches(common)
+  const before = model.reaches(common.flatMap((eventId) => model.judged.get(eventId)?.event.prevEvents ?? []))
+  const heads = common.filter((eventId) => !before.has(eventId)).sort()
   const state = model.stateAfter(heads)
   return views
     .filter(({ room }) => room.forwardExtremities.every((eventId) => shared.has(eventId)))
@@ -151,4 +149,9 @@ function disagreements(model: RoomModel, views: readonly RoomView[]): string[] {
       if (room.state.root !== state.root) faults.push(`${server} resolved another state than the others`)
       return faults
     })
+}
+
+function acceptedSinceReturn({ records }: RoomView): Set<EventId> {
+  const since = records.slice(Math.max(0, records.findLastIndex(comesBack)))
+  return new Set(since.flatMap((record) => (isPlaced(record) && record.stored.status === 'accepted' ? record.event.eventId : [])))
 }

@@ -1,8 +1,7 @@
-import type { EventRecord } from '../../src/rooms/room-store.ts'
 import type { EventId, RoomEvent } from '../../src/spec/event.ts'
 import { StateTrie } from '../../src/spec/state-trie.ts'
 import type { RoomModel } from './room-model.ts'
-import { isPlaced, type RoomView } from './room-view.ts'
+import { comesBack, isPlaced, type RoomView } from './room-view.ts'
 
 /** What the rules make of a room for a server to which the events came in this order. */
 export interface Replayed {
@@ -50,9 +49,4 @@ function superseded(event: RoomEvent, isAside: (eventId: EventId) => boolean, mo
     if (isAside(eventId)) for (const further of model.judged.get(eventId)?.event.prevEvents ?? []) before.add(further)
   }
   return before
-}
-
-/** A join through another server: what was known of the room before is not its head any more. */
-function comesBack({ stored }: EventRecord): boolean {
-  return stored.distributedBy === 'resident'
 }

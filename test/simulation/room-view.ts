@@ -43,3 +43,8 @@ export function isWelcome(server: string, view: RoomView): boolean {
 export function isPlaced({ stored }: EventRecord): boolean {
   return stored.stateAfter !== undefined
 }
+
+/** A join through another server: what was known of the room before is not its head any more. */
+export function comesBack({ stored }: EventRecord): boolean {
+  return stored.distributedBy === 'resident'
+}

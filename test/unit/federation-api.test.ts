@@ -135,6 +135,21 @@ describe('what happens in a room', () => {
     expect(await member.ask('GET', ['v1', 'event', eventId])).toMatchObject({ pdus: [{ content: { body: 'between us' } }] })
   })
 
+  test('is told to them even when we have left: what came right before that, nobody else may have', async () => {
+    const at = await homeserver()
+    const roomId = await createRoom(at, at.alice)
+    const [member, stranger] = [foreign(at, 'member.example'), foreign(at, 'stranger.example')]
+    await join(member, roomId)
+    const eventId = await say(at, at.alice, roomId, 'goodbye')
+    await within(at, 10_000, at.alice.must('POST', `/v3/rooms/${encodeURIComponent(roomId)}/leave`, {}))
+    for (const [name, request] of roomEndpoints) {
+      expect([name, await stranger.refused(...request(roomId, eventId))]).toEqual([name, { status: 403, errcode: 'M_FORBIDDEN' }])
+      await member.ask(...request(roomId, eventId))
+    }
+    expect(await member.ask('GET', ['v1', 'event', eventId])).toMatchObject({ pdus: [{ content: { body: 'goodbye' } }] })
+    await expect(membershipEvent(stranger, roomId, 'join')).rejects.toMatchObject({ status: 404 })
+  })
+
   test('is not told to a server that its ACL bans, even if it is in the room', async () => {
     const at = await homeserver()
     const roomId = await createRoom(at, at.alice)

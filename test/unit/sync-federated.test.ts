@@ -2,7 +2,12 @@ import { describe, expect, test } from 'vitest'
 import type { RemoteServers } from '../../src/rooms/remote.ts'
 import { authChain } from '../../src/spec/auth-chain.ts'
 import type { Pdu } from '../../src/spec/event.ts'
+import type { JsonObject } from '../../src/spec/json.ts'
+import { SeededRandom } from '../simulation/seeded-random.ts'
+import { SimulatedClient } from '../simulation/simulated-client.ts'
 import { at, type ClientApi, encode, listAt, openClientApi, said } from './client-fixture.ts'
+import { within } from './federation-party.ts'
+import { homeWorld, RogueServer } from './rogue-server.ts'
 
 const alice = '@alice:a.example'
 const bob = '@bob:b.example'
@@ -144,5 +149,34 @@ describe('a room shared with another server', () => {
     const history = await a.get(alice, `${rooms(roomId)}/messages?dir=b&limit=50`)
     expect(said(listAt(history, 'chunk'))).not.toContain('you cannot stop me')
     expect((await a.ask(alice, 'GET', `${rooms(roomId)}/event/${encode(evading)}`)).status).toBe(404)
+  })
+})
+
+describe('a join that state resolution undoes', () => {
+  test('leaves the user as they were before, and does not show the event of that time once more', async () => {
+    const home = await homeWorld()
+    const users = { '@alice:home.example': 100, '@mallory:other.example': 100 }
+    const roomId = await home.room({ power_level_content_override: { users } }, '11')
+    const bob = new SimulatedClient(home.server, 'bob', { clock: home.clock, random: new SeededRandom(7) })
+    await within(home, 10_000, bob.register())
+    const ask = async (method: string, path: string, body?: JsonObject) => (await within(home, 60_000, bob.must(method, path, body))).body
+    const other = new RogueServer(home, 'other.example', '11')
+    await other.join(roomId)
+    const path = `/v3/rooms/${encode(roomId)}`
+    const start = await ask('GET', '/v3/sync?timeout=0')
+    for (const change of ['ban', 'unban']) await home.must('POST', `${path}/${change}`, { user_id: bob.userId })
+    const first = await ask('GET', `/v3/sync?timeout=0&since=${String(start.next_batch)}`)
+    const [unban] = listAt(first, 'rooms', 'leave', roomId, 'timeline', 'events')
+    expect(unban).toMatchObject({ type: 'm.room.member', content: { membership: 'leave' } })
+    const eventId = String(unban?.event_id)
+
+    for (const pdu of listAt(await other.ask('GET', ['v1', 'event', eventId]), 'pdus')) other.know(pdu)
+    await ask('POST', `/v3/join/${encode(roomId)}`, {})
+    const closed = await other.make({ type: 'm.room.join_rules', stateKey: '', content: { join_rule: 'invite' } })
+    await other.send(closed)
+    await home.settle()
+    const next = await ask('GET', `/v3/sync?timeout=0&since=${String(first.next_batch)}`)
+    expect(at(next, 'rooms', 'leave', roomId)).toMatchObject({ timeline: { events: [] }, state: { events: [{ event_id: eventId }] } })
+    expect(at(next, 'rooms', 'join', roomId)).toBeUndefined()
   })
 })
