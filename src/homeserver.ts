@@ -11,6 +11,8 @@ import type { QueueStatus } from './federation/sender.ts'
 import type { Endpoint } from './http/endpoint.ts'
 import type { Handler } from './http/router.ts'
 import type { HomeserverPorts } from './ports/homeserver-ports.ts'
+import type { JoinProgress } from './rooms/join-progress.ts'
+import { discardUnfinishedJoins } from './rooms/unfinished-joins.ts'
 import { lazily } from './streams/lazily.ts'
 import { Stream } from './streams/stream.ts'
 
@@ -24,6 +26,8 @@ export interface Homeserver {
   endpoints(): Promise<{ readonly client: readonly Endpoint[]; readonly federation: readonly Endpoint[] }>
   /** What waits for other servers, for people to see. */
   queues(): Promise<readonly QueueStatus[]>
+  /** Joins through other servers that are under way, for people to see. */
+  joins(): readonly JoinProgress[]
   /** Resolves once every event that other servers sent has been dealt with. */
   idle(): Promise<void>
   /** Stops sending and following. What is durable is taken up by the next start. */
@@ -38,6 +42,7 @@ export interface Homeserver {
  * const response = await homeserver.handleClient(new Request('https://x/_matrix/client/versions'), { trusted: true, address: 'page' })
  */
 export async function createHomeserver(ports: HomeserverPorts): Promise<Homeserver> {
+  await discardUnfinishedJoins(ports.storage)
   const stream = await Stream.open(ports.storage)
   const remotes = composeRemotes(ports)
   const rooms = composeRooms({ ...ports, stream, remotes })
@@ -62,6 +67,7 @@ export async function createHomeserver(ports: HomeserverPorts): Promise<Homeserv
     handleFederation: server.handle,
     endpoints: async () => ({ client: await client.endpoints(), federation: await server.endpoints() }),
     queues: () => federation.sender.queues(),
+    joins: () => rooms.joins.all(),
     idle: async () => {
       await rooms.receiver.idle()
       await neighbourhood.idle()

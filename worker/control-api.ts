@@ -2,6 +2,7 @@ import * as v from 'valibot'
 import type { QueueStatus } from '../src/federation/sender.ts'
 import { parseJson, readBytes } from '../src/http/json-body.ts'
 import { json } from '../src/http/router.ts'
+import type { JoinProgress } from '../src/rooms/join-progress.ts'
 import { badJson, forbidden, MatrixError, notFound, unrecognized } from '../src/spec/errors.ts'
 import { labelOf } from '../src/spec/self-certifying.ts'
 import { isServerName } from '../src/spec/server-name.ts'
@@ -13,7 +14,7 @@ import { type StoredSettings, storedSettingsSchema } from './stored-settings.ts'
 /** `lost`: there was an identity, and it is gone. `superseded`: a restored copy of it runs elsewhere. */
 export type HostState = 'no-identity' | 'lost' | 'superseded' | 'running'
 
-/** What the browser gives, how the leader's window is connected, and what waits for other servers. */
+/** What the browser gives, how the leader's window is connected, and what waits for other servers, and which joins are under way. */
 export interface Surroundings {
   readonly epoch: number
   readonly storage: {
@@ -25,6 +26,7 @@ export interface Surroundings {
   }
   readonly connections: Libp2pStatus | undefined
   readonly queues: readonly QueueStatus[]
+  readonly joins: readonly JoinProgress[]
 }
 
 /** The answer of `GET /_yurt/status`. */

@@ -137,6 +137,7 @@ export class HomeserverHost implements Controlled {
       storage: { usage_bytes: estimate.usage, quota_bytes: estimate.quota, media_bytes: media.bytes, persisted },
       connections,
       queues,
+      joins: this.#homeserver?.joins() ?? [],
     }
   }
 

@@ -4,6 +4,7 @@ import { ErrorNote } from '../interface/error-note.tsx'
 import { useAction } from '../interface/use-action.ts'
 import { useClient } from '../session/client-context.ts'
 import { nameIn } from './event-text.ts'
+import { JoinNote } from './join-note.tsx'
 
 /** A room to which its reader is invited, or waits to be let in. */
 export function Invitation({ room, isKnock }: { room: Room; isKnock: boolean }) {
@@ -30,6 +31,7 @@ export function Invitation({ room, isKnock }: { room: Room; isKnock: boolean }) 
           <span className="invitation-id">{inviter}</span>
         </Text>
       )}
+      {accept.isRunning && <JoinNote />}
       <ErrorNote text={accept.failure ?? decline.failure} />
       <div className="buttons">
         {!isKnock && (

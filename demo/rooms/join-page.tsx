@@ -10,6 +10,7 @@ import { roomHash } from '../interface/use-hash.ts'
 import { useClient } from '../session/client-context.ts'
 import { isApprovedLink } from './approved-link.ts'
 import type { JoinLink } from './join-link.ts'
+import { JoinNote } from './join-note.tsx'
 
 /** Follows an invite link: joins, or asks to be let in where one has to. */
 export function JoinPage({ link }: { link: JoinLink }) {
@@ -45,6 +46,7 @@ export function JoinPage({ link }: { link: JoinLink }) {
       {isAsked && <NewRelay address={link.relay} />}
       {mustKnock && <Text as="p">Someone in the room has to let you in. They see your name and address.</Text>}
       {join.isRunning && <InlineSpinner size={24} />}
+      {join.isRunning && <JoinNote />}
       <ErrorNote text={knock.failure ?? join.failure} />
       <div className="buttons">
         {mustKnock && (

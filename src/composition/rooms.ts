@@ -4,6 +4,7 @@ import { RoomCommitter } from '../rooms/commit.ts'
 import { CurrentMembers } from '../rooms/current-members.ts'
 import { GapFiller } from '../rooms/gap-filler.ts'
 import { GuestAccess } from '../rooms/guest-access.ts'
+import { JoinsUnderWay } from '../rooms/join-progress.ts'
 import { MemberLists } from '../rooms/member-lists.ts'
 import { RoomMembership } from '../rooms/membership.ts'
 import { EventPlacer } from '../rooms/place.ts'
@@ -35,7 +36,9 @@ export function composeRooms(ports: HomeserverPorts & { readonly stream: Stream;
   const backfill = new Backfill({ store, gapFiller, placer, remote, verifier, clock, logger })
   const profileOf = (userId: UserId) => shownProfile(ports, userId)
   const isGuest = async (userId: UserId) => (await storage.read([accounts], (tx) => tx.get(accounts, userId)))?.guest ?? false
+  const joins = new JoinsUnderWay()
   const membership = new RoomMembership({
+    joins,
     queue,
     remote,
     verifier,
@@ -58,7 +61,7 @@ export function composeRooms(ports: HomeserverPorts & { readonly stream: Stream;
     const { Directory } = await import('../rooms/directory.ts')
     return new Directory({ storage, store, members: memberLists, sender, remote, serverName })
   })
-  return { guestAccess, directory, store, queue, sender, receiver, backfill, membership, memberLists, currentMembers }
+  return { guestAccess, directory, store, queue, sender, receiver, backfill, joins, membership, memberLists, currentMembers }
 }
 
 export type Rooms = ReturnType<typeof composeRooms>

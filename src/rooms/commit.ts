@@ -48,7 +48,8 @@ export class RoomCommitter {
     const redactions = await appliedRedactions(draft, store, this.#deps.serverName)
     const changes = await this.#membershipChanges(draft)
     const nodes = newNodes(draft, store)
-    const room = draft.exists ? roomAt(draft) : undefined
+    // Without an event in its place it is none yet: outliers of a room that is being joined come first.
+    const room = draft.before || draft.forwardExtremities.size > 0 ? roomAt(draft) : undefined
     let records: EventRecord[] = []
     let members: MembershipRow[] = []
     await stream.commit(

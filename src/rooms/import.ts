@@ -1,7 +1,6 @@
 import { checkAuthEvents } from '../spec/auth-rules-auth-events.ts'
 import { inCausalOrder } from '../spec/causal-order.ts'
-import type { EventId, RoomEvent } from '../spec/event.ts'
-import { stateKeyOf } from '../spec/event.ts'
+import { type EventId, type RoomEvent, type StateKey, stateKeyOf } from '../spec/event.ts'
 import { StateTrie } from '../spec/state-trie.ts'
 import type { RoomDraft } from './room-draft.ts'
 
@@ -34,23 +33,31 @@ export async function addOutliers(draft: RoomDraft, events: readonly RoomEvent[]
   const known = await draft.find(events.map(({ eventId }) => eventId))
   // An auth chain and a state share events.
   const fresh = events.filter(({ eventId }) => !known.has(eventId))
-  // All others build on the create event; from room version 12 on, without citing it.
-  const ordered = inCausalOrder(fresh, ({ roomId, authEvents }) => [`$${roomId.slice(1)}`, ...authEvents])
-  for (const event of ordered) {
+  for (const event of outlierOrder(fresh)) {
     if (await draft.isImpostor(event)) continue
     const finding = await judgeByAuthEvents(draft, event)
     if (finding.kind !== 'unknown') await draft.addOutlier(event, finding.kind === 'rejected' ? finding.reason : undefined)
   }
 }
 
+/** Events so that each comes after its auth events. */
+export function outlierOrder(events: readonly RoomEvent[]): RoomEvent[] {
+  // All others build on the create event; from room version 12 on, without citing it.
+  return inCausalOrder(events, ({ roomId, authEvents }) => [`$${roomId.slice(1)}`, ...authEvents])
+}
+
 /** The snapshot of the state events `eventIds`, all known to the draft; rejected ones have no place in a state. */
 export async function snapshotOf(draft: RoomDraft, eventIds: readonly EventId[]): Promise<StateTrie> {
+  return StateTrie.from(await stateEntries(draft, eventIds))
+}
+
+/** What state events, all known to the draft, hold; rejected ones have no place in a state. */
+export async function stateEntries(draft: RoomDraft, eventIds: readonly EventId[]): Promise<(readonly [StateKey, EventId])[]> {
   const found = await draft.find(eventIds)
-  const entries = eventIds.flatMap((eventId) => {
+  return eventIds.flatMap((eventId) => {
     const known = found.get(eventId)
     return known && !known.rejected && known.event.stateKey !== undefined
       ? [[stateKeyOf(known.event.type, known.event.stateKey), eventId] as const]
       : []
   })
-  return StateTrie.from(entries)
 }

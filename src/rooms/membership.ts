@@ -15,12 +15,14 @@ import type { JsonObject } from '../spec/json.ts'
 import { rulesOf, supportedRoomVersions } from '../spec/room-version.ts'
 import { memberships, type StoredMembership } from '../storage/tables/rooms.ts'
 import type { Stream } from '../streams/stream.ts'
+import { Turns } from '../streams/turns.ts'
 import { admitsGuests } from './guest-access.ts'
 import { receivePdus } from './incoming.ts'
+import type { JoinsUnderWay } from './join-progress.ts'
 import { buildLocalEvent, type LocalEvent } from './local-event.ts'
 import { joinAuthoriser, localMembers, strippedStateOf } from './membership-rules.ts'
 import type { MembershipTemplate } from './remote.ts'
-import { joinThrough, membershipFromTemplate, type RemoteMembershipDeps } from './remote-join.ts'
+import type { RemoteMembershipDeps } from './remote-join.ts'
 import type { Room, RoomStore } from './room-store.ts'
 import type { RoomSender } from './send.ts'
 
@@ -28,6 +30,7 @@ interface MembershipDeps extends RemoteMembershipDeps {
   readonly store: RoomStore
   readonly stream: Stream
   readonly sender: RoomSender
+  readonly joins: JoinsUnderWay
   readonly serverName: ServerName
   /** What a membership event shows of its user: `displayname` and `avatar_url`. */
   readonly profileOf: (userId: UserId) => Promise<JsonObject>
@@ -46,14 +49,25 @@ interface Change {
   readonly alongside?: Alongside
 }
 
+interface OwnJoin {
+  readonly userId: UserId
+  readonly roomId: RoomId
+  readonly content: JsonObject
+  readonly alongside: Alongside | undefined
+}
+
 interface ChangeOfOther extends Omit<Change, 'userId'> {
   readonly sender: UserId
   readonly target: UserId
 }
 
+/** Loaded when it is first needed: most of what users do is done in rooms that are here. */
+const remoteJoin = () => import('./remote-join.ts')
+
 /** Joins, invitations, departures: of our users everywhere, and of others' users in rooms that we are in. */
 export class RoomMembership {
   readonly #deps: MembershipDeps
+  readonly #remoteJoins = new Turns()
 
   constructor(deps: MembershipDeps) {
     this.#deps = deps
@@ -68,16 +82,28 @@ export class RoomMembership {
     if ((await this.#deps.isGuest(userId)) && !(room && (await admitsGuests(room, this.#deps.store)))) {
       throw guestAccessForbidden('Guests may not join this room')
     }
-    const profile = { ...(await this.#deps.profileOf(userId)), ...content }
-    if (room) {
-      if ((await this.#membershipIn(room, userId)) === 'join') return
-      const authoriser = await joinAuthoriser(room, userId, this.#deps)
-      await this.#send(userId, userId, { roomId, content: { ...profile, ...authoriser, membership: 'join' }, alongside })
-      return
-    }
+    const change = { userId, roomId, content: { ...(await this.#deps.profileOf(userId)), ...content }, alongside }
+    if (room) return this.#joinHere(room, change)
+    // Another user may be joining it: then it is here once that is done.
+    await this.#remoteJoins.take(roomId, async () => {
+      const meanwhile = await this.#residentRoom(roomId)
+      await (meanwhile ? this.#joinHere(meanwhile, change) : this.#joinThroughOthers(via, change))
+    })
+  }
+
+  async #joinHere(room: Room, { userId, roomId, content, alongside }: OwnJoin): Promise<void> {
+    if ((await this.#membershipIn(room, userId)) === 'join') return
+    const authoriser = await joinAuthoriser(room, userId, this.#deps)
+    await this.#send(userId, userId, { roomId, content: { ...content, ...authoriser, membership: 'join' }, alongside })
+  }
+
+  async #joinThroughOthers(via: readonly ServerName[], { userId, roomId, content }: OwnJoin): Promise<void> {
     const stored = (await this.#deps.store.memberships(userId)).get(roomId)
     const servers = this.#servers([...via, stored?.outOfBand?.via, serverNameOf(stored?.sender ?? ''), serverNameOf(roomId)])
-    await this.#throughAny(servers, (server) => joinThrough(server, { userId, roomId, content: profile }, this.#deps))
+    const { joinThrough } = await remoteJoin()
+    await this.#deps.joins.follow(roomId, (report) =>
+      this.#throughAny(servers, (server) => joinThrough(server, { userId, roomId, content }, { ...this.#deps, report })),
+    )
   }
 
   /** Leaves a room, or turns down an invitation to it, or takes a knock back. An invitation is gone even if its server is. */
@@ -132,6 +158,7 @@ export class RoomMembership {
     }
     await this.#throughAny(this.#servers([...via, serverNameOf(roomId)]), async (server) => {
       const { remote } = this.#deps
+      const { membershipFromTemplate } = await remoteJoin()
       const template = await remote.makeMembership(server, 'knock', { roomId, userId, versions: supportedRoomVersions() })
       const { event, rules } = await membershipFromTemplate({ userId, roomId, content: profile, membership: 'knock' }, template, this.#deps)
       const { strippedState } = await remote.sendKnock(server, { roomId, eventId: event.eventId, pdu: event.pdu })
@@ -247,6 +274,7 @@ export class RoomMembership {
   async #leaveThrough(servers: readonly ServerName[], change: Change & { readonly content: JsonObject }): Promise<EventId> {
     const { roomId, userId, content } = change
     return this.#throughAny(servers, async (server) => {
+      const { membershipFromTemplate } = await remoteJoin()
       const template = await this.#deps.remote.makeMembership(server, 'leave', { roomId, userId, versions: supportedRoomVersions() })
       const { event } = await membershipFromTemplate({ userId, roomId, content, membership: 'leave' }, template, this.#deps)
       await this.#deps.remote.sendLeave(server, { roomId, eventId: event.eventId, pdu: event.pdu })

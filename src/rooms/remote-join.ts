@@ -1,5 +1,6 @@
 import type { Clock } from '../ports/clock.ts'
 import type { Random } from '../ports/random.ts'
+import { last, removeRange } from '../ports/storage.ts'
 import { decodeBase64 } from '../spec/base64.ts'
 import { buildPdu } from '../spec/build-pdu.ts'
 import { badJson, forbidden, incompatibleRoomVersion, unknownError } from '../spec/errors.ts'
@@ -7,9 +8,12 @@ import { type EventId, type RoomEvent, type RoomId, type ServerName, stateKeyOf,
 import { parseEvent } from '../spec/event-format.ts'
 import { isObject, type JsonObject, type JsonValue } from '../spec/json.ts'
 import { type RoomVersionRules, rulesOf, supportedRoomVersions } from '../spec/room-version.ts'
+import { unfinishedJoins } from '../storage/tables/rooms.ts'
 import { chosenFields } from './chosen-id.ts'
-import { addOutliers, judgeByAuthEvents, snapshotOf } from './import.ts'
-import { receivePdus, valid } from './incoming.ts'
+import { judgeByAuthEvents } from './import.ts'
+import { receivePdus } from './incoming.ts'
+import { importRoom } from './join-import.ts'
+import type { ReportJoin } from './join-progress.ts'
 import type { EventVerifier, MembershipTemplate, RemoteServers, SendJoinResult, SignEvent } from './remote.ts'
 import type { RoomQueue } from './room-queue.ts'
 
@@ -70,28 +74,25 @@ export async function membershipFromTemplate(
 
 /**
  * Joins a room through a server that is in it (Server-Server API, "Joining rooms"): template, sign, send, verify all that comes
- * back, commit. Throws the other server's error, or `M_FORBIDDEN` where what it says of the room cannot be.
+ * back, commit; `report` hears how far it is. Throws the other server's error, or `M_FORBIDDEN` where what it says of the room cannot be.
  */
-export async function joinThrough(via: ServerName, attempt: Attempt, deps: RemoteMembershipDeps): Promise<void> {
+export async function joinThrough(
+  via: ServerName,
+  attempt: Attempt,
+  { report, ...deps }: RemoteMembershipDeps & { readonly report: ReportJoin },
+): Promise<void> {
   const { roomId, userId } = attempt
   const template = await deps.remote.makeMembership(via, 'join', { roomId, userId, versions: supportedRoomVersions() })
   const { event, rules } = await membershipFromTemplate({ ...attempt, membership: 'join' }, template, deps)
   const result = await deps.remote.sendJoin(via, { roomId, eventId: event.eventId, pdu: event.pdu })
   const join = await countersignedJoin(event, result, { rules, verifier: deps.verifier })
   const room = { roomId, rules }
-  const told = await wholeState(via, { join, result }, deps)
-  const authChain = valid(await receivePdus(told.authChain, room, deps.verifier))
-  const state = valid(await receivePdus(told.state, room, deps.verifier))
+  const stateBefore = await importRoom(await wholeState(via, { join, result }, deps), room, { ...deps, report })
+  if (!stateBefore.has(stateKeyOf('m.room.create', ''))) throw unknownError(`${via} told us a state without a create event`, 502)
   await deps.queue.enqueue(roomId, async (draft) => {
     if (!draft.exists) draft.begin(rules)
     // Between leaving and coming back the room went on without us: what we knew as its head no longer is.
     draft.startAfresh()
-    await addOutliers(draft, [...authChain, ...state])
-    const stateBefore = await snapshotOf(
-      draft,
-      state.map(({ eventId }) => eventId),
-    )
-    if (!stateBefore.has(stateKeyOf('m.room.create', ''))) throw unknownError(`${via} told us a state without a create event`, 502)
     const finding = await judgeByAuthEvents(draft, join)
     if (finding.kind === 'unknown') throw unknownError(`${via} did not tell us what our join rests on`, 502)
     const placed = await draft.place(join, {
@@ -101,6 +102,7 @@ export async function joinThrough(via: ServerName, attempt: Attempt, deps: Remot
       ...(finding.kind === 'rejected' ? { rejection: finding.reason } : {}),
     })
     if (placed.status !== 'accepted') throw forbidden(placed.reason ?? 'The room does not allow it')
+    draft.write(removeRange(unfinishedJoins, { from: [roomId, ''], to: [roomId, last] }))
   })
 }
 

@@ -28,6 +28,7 @@ import { DelayedEvents } from '../../src/rooms/delayed-events.ts'
 import { Directory } from '../../src/rooms/directory.ts'
 import { GapFiller } from '../../src/rooms/gap-filler.ts'
 import { GuestAccess } from '../../src/rooms/guest-access.ts'
+import { JoinsUnderWay } from '../../src/rooms/join-progress.ts'
 import { MemberLists } from '../../src/rooms/member-lists.ts'
 import { RoomMembership } from '../../src/rooms/membership.ts'
 import { EventPlacer } from '../../src/rooms/place.ts'
@@ -108,7 +109,13 @@ export async function openClientApi(options: FixtureOptions = {}) {
   const receiver = new RoomReceiver({ ...pipeline, gapFiller, placer })
   const backfill = new Backfill({ ...pipeline, gapFiller, placer })
   const isGuest = async (userId: string) => userId.startsWith('@guest')
-  const membership = new RoomMembership({ ...pipeline, sender, isGuest, blocksInvites: (userId) => accountData.blocksInvites(userId) })
+  const membership = new RoomMembership({
+    ...pipeline,
+    joins: new JoinsUnderWay(),
+    sender,
+    isGuest,
+    blocksInvites: (userId) => accountData.blocksInvites(userId),
+  })
   const guestAccess = new GuestAccess({ store, membership, isGuest, serverName, logger })
   const members = new MemberLists(store)
   const directory = new Directory({ storage, store, members, sender, remote, serverName })

@@ -9,6 +9,7 @@ import type { Storage } from '../../src/ports/storage.ts'
 import { RoomCommitter } from '../../src/rooms/commit.ts'
 import { foundRoom } from '../../src/rooms/found.ts'
 import { GapFiller } from '../../src/rooms/gap-filler.ts'
+import { JoinsUnderWay } from '../../src/rooms/join-progress.ts'
 import { RoomMembership } from '../../src/rooms/membership.ts'
 import { EventPlacer } from '../../src/rooms/place.ts'
 import { RoomReceiver } from '../../src/rooms/receive.ts'
@@ -49,6 +50,7 @@ export async function homeserver(at: World, name: string, storage?: Storage) {
   })
   const profileOf = async () => ({})
   const membership = new RoomMembership({
+    joins: new JoinsUnderWay(),
     queue,
     remote,
     verifier,

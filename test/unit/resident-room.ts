@@ -55,7 +55,7 @@ export class ResidentRoom {
     if (path.includes('/make_join/')) return this.#template(last)
     if (path.includes('/send_join/')) {
       this.joins.set(last, body)
-      return this.bend({ state: this.state, auth_chain: this.state, event: body })
+      return this.bend({ state: this.state, auth_chain: ResidentRoom.withoutMembers(this.state), event: body })
     }
     if (path.includes('/state/')) return { pdus: this.state, auth_chain: this.state }
     return undefined

@@ -1,5 +1,10 @@
 import { describe, expect, test } from 'vitest'
+import { joinText } from '../../demo/rooms/join-text.ts'
+import type { JoinProgress } from '../../src/rooms/join-progress.ts'
 import { isObject } from '../../src/spec/json.ts'
+import { events, rooms, unfinishedJoins } from '../../src/storage/tables/rooms.ts'
+import { SeededRandom } from '../simulation/seeded-random.ts'
+import { SimulatedClient } from '../simulation/simulated-client.ts'
 import { within } from './federation-party.ts'
 import { ResidentRoom } from './resident-room.ts'
 import { type Home, homeWorld, RogueServer } from './rogue-server.ts'
@@ -68,5 +73,66 @@ describe('a room that is joined through another server', () => {
     room.server.script = (asked) => (asked.path.includes('/state/') ? undefined : honest(asked))
     expect(await join(home, room)).toEqual({ status: 502, errcode: 'M_UNKNOWN' })
     expect((await home.must('GET', '/v3/joined_rooms')).joined_rooms).toEqual([])
+  })
+})
+
+/** Rows that are of a room: nothing may be left of one that nobody came to be in. */
+async function rowsOf(home: Home, roomId: string): Promise<number> {
+  const rows = await home.server.disk
+    .inspect()
+    .read([events, rooms, unfinishedJoins], (tx) => Promise.all([tx.range(events, {}), tx.range(rooms, {}), tx.range(unfinishedJoins, {})]))
+  return rows.flat().filter((row) => JSON.stringify(row).includes(roomId)).length
+}
+
+describe('a join of a big room', () => {
+  const members = 600
+
+  test('shows how far it is, in words, and afterwards nothing', async () => {
+    const { home, room } = await residentRoom(3)
+    let shown: readonly JoinProgress[] = []
+    room.bend = (answer) => {
+      shown = home.server.running?.joins() ?? []
+      return answer
+    }
+    await join(home, room)
+    expect(shown).toEqual([{ roomId: room.roomId, stage: 'asking', done: 0, total: 0 }])
+    expect(home.server.running?.joins()).toEqual([])
+    expect(joinText(shown)).toBe('Waiting for another server to let you in…')
+    expect(joinText([{ roomId: room.roomId, stage: 'checking', done: 3_400, total: 10_000 }])).toBe(
+      'Joining… 3,400 of 10,000 events checked',
+    )
+    expect(joinText([])).toBeUndefined()
+  })
+
+  test('that is cut short at any of its commits leaves nothing behind after the next start, and can be made again', async () => {
+    const { home, room, everyone } = await residentRoom(members)
+    let crashes = 0
+    for (let commit = 1; ; commit++) {
+      home.server.disk.crashAfter(commit)
+      const answer = await join(home, room)
+      if (answer.status === 200) break
+      crashes++
+      await within(home, 60_000, home.server.start())
+      const isJoined = JSON.stringify(await home.must('GET', '/v3/joined_rooms')).includes(room.roomId)
+      if (isJoined) break
+      expect(await rowsOf(home, room.roomId)).toBe(0)
+      expect(JSON.stringify(await home.must('GET', '/v3/sync'))).not.toContain(room.roomId)
+    }
+    expect(crashes).toBeGreaterThan(3)
+    expect(await joined(home, room.roomId)).toEqual(everyone)
+    home.server.crash()
+    await within(home, 60_000, home.server.start())
+    expect(await joined(home, room.roomId)).toEqual(everyone)
+  })
+
+  test('of two users at once is made once', async () => {
+    const { home, room } = await residentRoom(3)
+    const bob = new SimulatedClient(home.server, 'bob', { clock: home.clock, random: new SeededRandom(8) })
+    await within(home, 10_000, bob.register())
+    const path = `/v3/join/${encodeURIComponent(room.roomId)}?server_name=${room.server.name}`
+    const answers = await within(home, 60_000, Promise.all([home.alice, bob].map((client) => client.ask('POST', path, {}))))
+    expect(answers.map((answer) => answer?.status)).toEqual([200, 200])
+    expect(room.joins.size).toBe(1)
+    expect(await joined(home, room.roomId)).toEqual(expect.arrayContaining([home.alice.userId, bob.userId]))
   })
 })

@@ -3,6 +3,7 @@ import { RoomCommitter } from '../../src/rooms/commit.ts'
 import { foundRoom } from '../../src/rooms/found.ts'
 import { GapFiller } from '../../src/rooms/gap-filler.ts'
 import { receivePdus, valid } from '../../src/rooms/incoming.ts'
+import type { ReportJoin } from '../../src/rooms/join-progress.ts'
 import { EventPlacer } from '../../src/rooms/place.ts'
 import { RoomReceiver } from '../../src/rooms/receive.ts'
 import type { EventVerifier, RemoteServers } from '../../src/rooms/remote.ts'
@@ -159,7 +160,10 @@ describe.each(supportedRoomVersions())('a room of version %s', (version) => {
     const { roomId, creator } = await publicRoom(a, version)
     const b = await roomsOf('b.example', residentApi(a))
     const bob = '@bob:b.example'
-    await joinThrough('a.example', { userId: bob, roomId, content: {} }, b.joinDeps)
+    const stages: string[] = []
+    const report: ReportJoin = ({ stage, done, total }) => void (done <= total && stages.push(stage))
+    await joinThrough('a.example', { userId: bob, roomId, content: {} }, { ...b.joinDeps, report })
+    expect(stages).toEqual(['checking', 'storing'])
     expect((await b.store.joinedUsers(roomId)).sort()).toEqual([creator, bob])
     expect((await a.store.room(roomId))?.state.root).toBe((await b.store.room(roomId))?.state.root)
 
@@ -185,7 +189,7 @@ describe.each(supportedRoomVersions())('a room of version %s', (version) => {
     const a = await roomsOf('a.example')
     const { roomId, creator } = await publicRoom(a, version)
     const b = await roomsOf('b.example', residentApi(a))
-    await joinThrough('a.example', { userId: '@bob:b.example', roomId, content: {} }, b.joinDeps)
+    await joinThrough('a.example', { userId: '@bob:b.example', roomId, content: {} }, { ...b.joinDeps, report: () => undefined })
     const target = await a.sender.send({ roomId, sender: creator, type: 'm.room.message', content: { body: 'oops' } })
     const redaction = await a.sender.send({ roomId, sender: creator, type: 'm.room.redaction', content: {}, redacts: target })
     expect((await a.store.event(target))?.stored.redactedBy).toBe(redaction)

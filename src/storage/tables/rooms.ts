@@ -131,6 +131,8 @@ export const relations = table<readonly [RoomId, EventId, string, number], Event
 export const unsentInvites = table<readonly [RoomId, UserId], { readonly sender: UserId; readonly content: JsonObject }>('unsent_invites')
 /** [room id, id of the room that replaces it] → who upgrades it, until it is closed. */
 export const unclosedRooms = table<readonly [RoomId, RoomId], UserId>('unclosed_rooms')
+/** [room id, first of the events] → events of a room that is being joined, kept before anyone here is in it. */
+export const unfinishedJoins = table<readonly [RoomId, EventId], readonly EventId[]>('unfinished_joins')
 
 /** Delay id → an event that is to be sent later. */
 export const delayedEvents = table<string, StoredDelayedEvent>('delayed_events')
@@ -148,6 +150,7 @@ export const roomTables = {
   stagedPdus,
   pendingRedactions,
   relations,
+  unfinishedJoins,
   delayedEvents,
   unsentInvites,
   unclosedRooms,

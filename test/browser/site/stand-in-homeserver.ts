@@ -78,6 +78,7 @@ export async function createHomeserver({ storage, signer, settings }: Homeserver
     },
     handleFederation: async () => Response.json({}),
     queues: async () => [],
+    joins: () => [],
     idle: async () => undefined,
     stop: async () => undefined,
   }
