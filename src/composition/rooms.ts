@@ -8,6 +8,7 @@ import { JoinsUnderWay } from '../rooms/join-progress.ts'
 import { MemberLists } from '../rooms/member-lists.ts'
 import { RoomMembership } from '../rooms/membership.ts'
 import { EventPlacer } from '../rooms/place.ts'
+import { PolicyServers } from '../rooms/policy-servers.ts'
 import { RoomReceiver } from '../rooms/receive.ts'
 import { RoomQueue } from '../rooms/room-queue.ts'
 import { RoomStore } from '../rooms/room-store.ts'
@@ -27,12 +28,25 @@ export function composeRooms(ports: HomeserverPorts & { readonly stream: Stream;
   const { verifier, signEvent, rooms: remote } = remotes
   const store = new RoomStore(storage, stream.current)
   const queue = new RoomQueue(store, new RoomCommitter({ stream, store, clock, serverName }))
-  const sender = new RoomSender({ queue, store, clock, random, signEvent })
   const memberLists = new MemberLists(store)
   const currentMembers = new CurrentMembers({ store, members: memberLists })
+  const policyServers = new PolicyServers({ store, members: currentMembers, remote, signatures: ports.verifier, logger, serverName })
+  const sender = new RoomSender({ queue, store, clock, random, signEvent, policyServers })
   const gapFiller = new GapFiller({ store, members: currentMembers, remote, verifier, clock, logger, serverName })
   const placer = new EventPlacer({ queue, gapFiller })
-  const receiver = new RoomReceiver({ storage, stream, store, gapFiller, placer, verifier, signEvent, clock, logger, serverName })
+  const receiver = new RoomReceiver({
+    storage,
+    stream,
+    store,
+    gapFiller,
+    placer,
+    policyServers,
+    verifier,
+    signEvent,
+    clock,
+    logger,
+    serverName,
+  })
   const backfill = new Backfill({ store, gapFiller, placer, remote, verifier, clock, logger })
   const profileOf = (userId: UserId) => shownProfile(ports, userId)
   const isGuest = async (userId: UserId) => (await storage.read([accounts], (tx) => tx.get(accounts, userId)))?.guest ?? false

@@ -1,13 +1,12 @@
 import type { EventVerifier, SignatureFault } from '../rooms/remote.ts'
 import type { RoomEvent } from '../spec/event.ts'
+import { policyServerKeyId } from '../spec/policy-server.ts'
 import type { RoomVersionRules } from '../spec/room-version.ts'
 import { eventSigningBytes, requiredSigners, signaturesOf } from '../spec/signing.ts'
 import type { SignatureChecker, SignatureClaim, SignatureFinding } from './signature-checker.ts'
 
 /** Signatures of one server on an event that are tried. */
 const mostSignaturesOfServer = 5
-/** The key of a policy server is in the room's state, and is no verify key of its server. */
-const policyServerKeyId = 'ed25519:policy_server'
 
 /**
  * Verifies that events are signed by every server that must have signed them (Server-Server API, "Validating hashes and

@@ -3,6 +3,8 @@ import type { MembershipTemplate, RemoteServers, SendJoinResult } from '../rooms
 import { MatrixError, unknownError } from '../spec/errors.ts'
 import type { EventId, Pdu, RoomId, ServerName } from '../spec/event.ts'
 import type { JsonObject } from '../spec/json.ts'
+import { policyServerKeyId } from '../spec/policy-server.ts'
+import { type KeyedSignature, signaturesOf } from '../spec/signing.ts'
 import { anyObject, assertAnswer, eventId, listOf, roomId, serverName } from './answers.ts'
 import type { FederationClient } from './client.ts'
 
@@ -159,6 +161,11 @@ export class RemoteRooms implements RemoteServers {
     })
     assertAnswer(transactionAnswer, answer, from)
     return answer.pdus
+  }
+
+  async policySignature(of: ServerName, pdu: Pdu): Promise<KeyedSignature | undefined> {
+    const signatures = await this.#client.json(of, { method: 'POST', path: ['policy', 'v1', 'sign'], body: pdu, repeatable: true })
+    return signaturesOf({ signatures }, of).find(({ keyId }) => keyId === policyServerKeyId)
   }
 
   async resolveAlias(at: ServerName, alias: string): Promise<{ roomId: RoomId; servers: readonly ServerName[] }> {

@@ -250,15 +250,10 @@ export class RoomMembership {
 
   // The invited server must sign before the event is anyone's: the room's queue is left for that, and entered again.
   async #inviteThrough(server: ServerName, request: LocalEvent): Promise<void> {
-    const { queue, store, remote, verifier } = this.#deps
+    const { queue, store, remote, verifier, sender } = this.#deps
     const room = await this.#residentRoom(request.roomId)
     if (!room) throw forbidden('You are not in this room')
-    const event = await queue.enqueue(request.roomId, async (draft) => {
-      const built = await buildLocalEvent(draft, request, this.#deps)
-      const verdict = await draft.judge(built, draft.state)
-      if (!verdict.allowed) throw forbidden(verdict.reason)
-      return built
-    })
+    const event = await sender.build(request)
     const strippedState = (await strippedStateOf(room, { store, members: [request.sender] })).map(({ pdu }) => pdu)
     const { roomId, eventId, pdu } = event
     const countersigned = await remote.sendInvite(server, { roomId, eventId, pdu, version: room.rules.version, strippedState })

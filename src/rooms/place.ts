@@ -14,6 +14,8 @@ export interface Arrival {
   /** New to clients; back-filled events are not. */
   readonly live: boolean
   readonly distributedBy?: 'us'
+  /** Why events must not be shown though the rules allow them. */
+  readonly softFailures?: ReadonlyMap<EventId, string>
   /** Written in the commit that deals with the event. */
   readonly done?: ReadonlyMap<EventId, Write>
 }
@@ -100,7 +102,7 @@ async function placeFrom(
   at: { readonly arrival: Arrival; readonly events: readonly RoomEvent[]; readonly prepared: Prepared; readonly from: number },
 ): Promise<Progress> {
   const { events, prepared, from } = at
-  const { live, done, distributedBy } = at.arrival
+  const { live, done, distributedBy, softFailures } = at.arrival
   await addOutliers(draft, [...prepared.authEvents, ...[...prepared.told.values()].flatMap((told) => told?.events ?? [])])
   const placed: DraftEvent[] = []
   const waiting: RoomEvent[] = []
@@ -110,7 +112,10 @@ async function placeFrom(
       const lacksPrevious = event.prevEvents.some((eventId) => !known.get(eventId)?.placed)
       if (lacksPrevious && !prepared.told.has(event.eventId)) return { placed, waiting, next: from + i, lacking: event }
       const told = prepared.told.get(event.eventId)
-      const decided = lacksPrevious && !told ? undefined : await placeOne(draft, event, { live, distributedBy, told })
+      const decided =
+        lacksPrevious && !told
+          ? undefined
+          : await placeOne(draft, event, { live, distributedBy, told, softFailure: softFailures?.get(event.eventId) })
       if (decided) placed.push(decided)
       else waiting.push(event)
       if (!decided) continue
@@ -125,15 +130,21 @@ async function placeFrom(
 async function placeOne(
   draft: RoomDraft,
   event: RoomEvent,
-  at: { readonly live: boolean; readonly distributedBy: 'us' | undefined; readonly told: ToldState | undefined },
+  at: {
+    readonly live: boolean
+    readonly distributedBy: 'us' | undefined
+    readonly told: ToldState | undefined
+    readonly softFailure: string | undefined
+  },
 ): Promise<DraftEvent | undefined> {
   const finding = await judgeByAuthEvents(draft, event)
   if (finding.kind === 'unknown') return undefined
-  const { live, distributedBy, told } = at
+  const { live, distributedBy, told, softFailure } = at
   return draft.place(event, {
     live,
     ...(distributedBy ? { distributedBy } : {}),
     ...(told ? { stateBefore: await snapshotOf(draft, told.state) } : {}),
+    ...(softFailure === undefined ? {} : { softFailure }),
     ...(finding.kind === 'rejected' ? { rejection: finding.reason } : {}),
   })
 }

@@ -13,6 +13,7 @@ import type { Gap, GapFiller } from './gap-filler.ts'
 import { type Received, receivePdus } from './incoming.ts'
 import { joinAuthoriser } from './membership-rules.ts'
 import type { EventPlacer, Outcome } from './place.ts'
+import type { PolicyServers } from './policy-servers.ts'
 import type { EventVerifier, SignEvent } from './remote.ts'
 import type { EventRecord, Room, RoomStore } from './room-store.ts'
 import { UnverifiedEvents } from './unverified-events.ts'
@@ -24,6 +25,7 @@ interface ReceiverDeps {
   readonly store: RoomStore
   readonly gapFiller: GapFiller
   readonly placer: EventPlacer
+  readonly policyServers: PolicyServers
   readonly verifier: EventVerifier
   readonly signEvent: SignEvent
   readonly clock: Clock
@@ -246,12 +248,16 @@ export class RoomReceiver {
     readonly distributedBy?: 'us'
     readonly done?: ReadonlyMap<EventId, Write>
   }): Promise<Outcome> {
-    const { store, gapFiller, placer } = this.#deps
+    const { store, gapFiller, placer, policyServers } = this.#deps
     const { origin, roomId, ...rest } = arrival
     const room = await store.room(roomId)
     if (!room) return { placed: [], waiting: [] }
     const gap = await gapFiller.open(origin, room)
-    return placer.place({ ...rest, gap, live: true, events: await this.#withMissing(gap, arrival.events) })
+    const events = await this.#withMissing(gap, arrival.events)
+    const now = (await store.room(roomId)) ?? room
+    if (!(await policyServers.isUsedIn(now))) return placer.place({ ...rest, gap, live: true, events })
+    // What is refused anyway is not shown to the policy server: anybody could make us ask it.
+    return placer.place({ ...rest, gap, live: true, ...(await policyServers.check(await placer.sift(gap, events), now)) })
   }
 
   /** The events with those between them and what we have; without those that what they name forbids, for which nothing is fetched. */

@@ -1,6 +1,7 @@
 import type { EventId, Pdu, RoomEvent, RoomId, ServerName, UserId } from '../spec/event.ts'
 import type { JsonObject } from '../spec/json.ts'
 import type { RoomVersionRules } from '../spec/room-version.ts'
+import type { KeyedSignature } from '../spec/signing.ts'
 
 /** What a resident server answered to `send_join`. */
 export interface SendJoinResult {
@@ -50,6 +51,8 @@ export interface RemoteServers {
   ): Promise<{ state: readonly EventId[]; authChain: readonly EventId[] }>
   state(from: ServerName, at: { roomId: RoomId; eventId: EventId }): Promise<{ state: readonly Pdu[]; authChain: readonly Pdu[] }>
   backfill(from: ServerName, gap: { roomId: RoomId; from: readonly EventId[]; limit: number }): Promise<readonly Pdu[]>
+  /** The signature that the policy server makes of an event (`/_matrix/policy/v1/sign`), unverified; nothing where it answers none. */
+  policySignature(of: ServerName, pdu: Pdu): Promise<KeyedSignature | undefined>
   resolveAlias(at: ServerName, alias: string): Promise<{ roomId: RoomId; servers: readonly ServerName[] }>
 }
 

@@ -1,9 +1,10 @@
 import type { Clock } from '../ports/clock.ts'
 import type { Random } from '../ports/random.ts'
 import { forbidden, notFound } from '../spec/errors.ts'
-import type { EventId } from '../spec/event.ts'
+import type { EventId, RoomEvent } from '../spec/event.ts'
 import type { SentTransaction } from '../storage/tables/rooms.ts'
 import { buildLocalEvent, type LocalEvent } from './local-event.ts'
+import { mayNeedPolicyServer, type PolicyServers } from './policy-servers.ts'
 import type { SignEvent } from './remote.ts'
 import type { DraftEvent, RoomDraft } from './room-draft.ts'
 import type { RoomQueue } from './room-queue.ts'
@@ -19,6 +20,7 @@ export class RoomSender {
     readonly clock: Clock
     readonly random: Random
     readonly signEvent: SignEvent
+    readonly policyServers: PolicyServers
   }
 
   constructor(deps: {
@@ -27,25 +29,58 @@ export class RoomSender {
     readonly clock: Clock
     readonly random: Random
     readonly signEvent: SignEvent
+    readonly policyServers: PolicyServers
   }) {
     this.#deps = deps
   }
 
   /**
    * Sends one event; resolves with its id once it is durable. The same transaction of the same device is the same event.
-   * Throws `M_NOT_FOUND` for a room we are not in, `M_FORBIDDEN` with the rule that forbids it, `M_TOO_LARGE` or `M_BAD_JSON`.
+   * Throws `M_NOT_FOUND` for a room we are not in, `M_FORBIDDEN` with the rule that forbids it, `M_TOO_LARGE` or `M_BAD_JSON`,
+   * or the refusal of the room's policy server.
    */
   async send(request: LocalEvent): Promise<EventId> {
-    return this.#deps.queue.enqueue(request.roomId, async (draft) => {
+    const sent = await this.#deps.queue.enqueue(request.roomId, async (draft) => {
       const repeated = await this.#repeated(draft, request)
+      if (repeated === undefined && mayNeedPolicyServer(draft.state, request)) return undefined
       return repeated ?? (await this.sendIn(draft, request)).event.eventId
     })
+    return sent ?? this.#sendSigned(request)
+  }
+
+  /**
+   * Builds an event that others must sign before it takes its place in the room: allowed by the state now, and signed by the
+   * room's policy server where it has one. Throws `M_FORBIDDEN`, or that server's refusal.
+   */
+  async build(request: LocalEvent): Promise<RoomEvent> {
+    const { queue, store, policyServers } = this.#deps
+    const event = await queue.enqueue(request.roomId, async (draft) => {
+      if (!draft.exists) throw notFound('This room is not known here')
+      const built = await buildLocalEvent(draft, request, this.#deps)
+      const verdict = await draft.judge(built, draft.state)
+      if (!verdict.allowed) throw forbidden(verdict.reason)
+      return built
+    })
+    const room = await store.room(request.roomId)
+    return room ? policyServers.sign(event, room) : event
   }
 
   /** Sends an event within a decision under way. */
   async sendIn(draft: RoomDraft, request: LocalEvent): Promise<DraftEvent> {
     if (!draft.exists) throw notFound('This room is not known here')
-    const event = await buildLocalEvent(draft, request, this.#deps)
+    return this.#place(draft, request, await buildLocalEvent(draft, request, this.#deps))
+  }
+
+  // The policy server is asked outside the queue, where others may have sent meanwhile.
+  async #sendSigned(request: LocalEvent): Promise<EventId> {
+    const event = await this.build(request)
+    return this.#deps.queue.enqueue(request.roomId, async (draft) => {
+      const repeated = await this.#repeated(draft, request)
+      return repeated ?? (await this.#place(draft, request, event)).event.eventId
+    })
+  }
+
+  async #place(draft: RoomDraft, request: LocalEvent, event: RoomEvent): Promise<DraftEvent> {
     const { transaction } = request
     const placed = await draft.place(event, {
       live: true,

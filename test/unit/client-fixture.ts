@@ -32,6 +32,7 @@ import { JoinsUnderWay } from '../../src/rooms/join-progress.ts'
 import { MemberLists } from '../../src/rooms/member-lists.ts'
 import { RoomMembership } from '../../src/rooms/membership.ts'
 import { EventPlacer } from '../../src/rooms/place.ts'
+import { PolicyServers } from '../../src/rooms/policy-servers.ts'
 import { RoomReceiver } from '../../src/rooms/receive.ts'
 import type { EventVerifier, RemoteServers } from '../../src/rooms/remote.ts'
 import { RoomQueue } from '../../src/rooms/room-queue.ts'
@@ -60,7 +61,7 @@ import { impliedAccountData, PushRules } from '../../src/users/push-rules.ts'
 import { ReadMarkers } from '../../src/users/read-markers.ts'
 import { Receipts } from '../../src/users/receipts.ts'
 import { Typing } from '../../src/users/typing.ts'
-import { nodeSigner } from '../simulation/node-signer.ts'
+import { nodeSigner, nodeVerifier } from '../simulation/node-signer.ts'
 import { SeededRandom } from '../simulation/seeded-random.ts'
 import { VirtualClock } from '../simulation/virtual-clock.ts'
 
@@ -102,7 +103,9 @@ export async function openClientApi(options: FixtureOptions = {}) {
   const queue = new RoomQueue(store, committer)
   const profiles = new Map<string, JsonObject>()
   const profileOf = async (userId: string): Promise<JsonObject> => profiles.get(userId) ?? {}
-  const pipeline = { storage, stream, store, clock, random, logger, verifier, signEvent, serverName, remote, queue, profileOf }
+  const policyServers = new PolicyServers({ store, members: store, remote, signatures: nodeVerifier(), logger, serverName })
+  const base = { storage, stream, store, clock, random, logger, serverName, queue }
+  const pipeline = { ...base, verifier, signEvent, remote, policyServers, profileOf }
   const sender = new RoomSender(pipeline)
   const gapFiller = new GapFiller({ ...pipeline, members: store })
   const placer = new EventPlacer({ queue, gapFiller })
@@ -302,6 +305,7 @@ function remoteServers(answers: Partial<RemoteServers>): RemoteServers {
     stateIds: unreachable,
     state: unreachable,
     backfill: unreachable,
+    policySignature: unreachable,
     resolveAlias: unreachable,
     ...answers,
   }

@@ -12,6 +12,7 @@ import { GapFiller } from '../../src/rooms/gap-filler.ts'
 import { JoinsUnderWay } from '../../src/rooms/join-progress.ts'
 import { RoomMembership } from '../../src/rooms/membership.ts'
 import { EventPlacer } from '../../src/rooms/place.ts'
+import { PolicyServers } from '../../src/rooms/policy-servers.ts'
 import { RoomReceiver } from '../../src/rooms/receive.ts'
 import { membershipFromTemplate } from '../../src/rooms/remote-join.ts'
 import type { RoomDraft } from '../../src/rooms/room-draft.ts'
@@ -21,7 +22,7 @@ import { RoomSender } from '../../src/rooms/send.ts'
 import { isObject, type JsonObject } from '../../src/spec/json.ts'
 import { defaultRoomVersion, rulesOf } from '../../src/spec/room-version.ts'
 import { Stream } from '../../src/streams/stream.ts'
-import { nodeSigner } from '../simulation/node-signer.ts'
+import { nodeSigner, nodeVerifier } from '../simulation/node-signer.ts'
 import { party, type World } from './federation-party.ts'
 
 /** A homeserver with rooms that sends to others; `storage` survives it. */
@@ -32,8 +33,9 @@ export async function homeserver(at: World, name: string, storage?: Storage) {
   const stream = await Stream.open(base.storage)
   const store = new RoomStore(base.storage)
   const queue = new RoomQueue(store, new RoomCommitter({ stream, store, clock, serverName }))
-  const roomSender = new RoomSender({ queue, store, clock, random, signEvent })
   const remote = new RemoteRooms(client)
+  const policyServers = new PolicyServers({ store, members: store, remote, signatures: nodeVerifier(), logger, serverName })
+  const roomSender = new RoomSender({ queue, store, clock, random, signEvent, policyServers })
   const gapFiller = new GapFiller({ store, members: store, remote, verifier, clock, logger, serverName })
   const placer = new EventPlacer({ queue, gapFiller })
   const receiver = new RoomReceiver({
@@ -42,6 +44,7 @@ export async function homeserver(at: World, name: string, storage?: Storage) {
     store,
     gapFiller,
     placer,
+    policyServers,
     verifier,
     signEvent,
     clock,

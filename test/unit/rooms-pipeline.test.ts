@@ -5,6 +5,7 @@ import { GapFiller } from '../../src/rooms/gap-filler.ts'
 import { receivePdus, valid } from '../../src/rooms/incoming.ts'
 import type { ReportJoin } from '../../src/rooms/join-progress.ts'
 import { EventPlacer } from '../../src/rooms/place.ts'
+import { PolicyServers } from '../../src/rooms/policy-servers.ts'
 import { RoomReceiver } from '../../src/rooms/receive.ts'
 import type { EventVerifier, RemoteServers } from '../../src/rooms/remote.ts'
 import { joinThrough } from '../../src/rooms/remote-join.ts'
@@ -21,7 +22,7 @@ import { rulesOf, supportedRoomVersions } from '../../src/spec/room-version.ts'
 import { eventSigningBytes, withSignature } from '../../src/spec/signing.ts'
 import { MemoryStorage } from '../../src/storage/memory.ts'
 import { Stream } from '../../src/streams/stream.ts'
-import { nodeSigner } from '../simulation/node-signer.ts'
+import { nodeSigner, nodeVerifier } from '../simulation/node-signer.ts'
 import { SeededRandom } from '../simulation/seeded-random.ts'
 
 const logger = { log: () => undefined }
@@ -39,12 +40,13 @@ async function roomsOf(serverName: string, remote: Partial<RemoteServers> = {}) 
   const verifier: EventVerifier = { verify: async (events) => events.map(() => undefined) }
   const committer = new RoomCommitter({ stream, store, clock, serverName })
   const queue = new RoomQueue(store, committer)
-  const sender = new RoomSender({ queue, store, clock, random, signEvent })
   const unreachable = new Proxy({}, { get: () => () => Promise.reject(new Error('unreachable')) })
   const servers = { ...remote } as RemoteServers
   const remoteServers: RemoteServers = new Proxy(servers, {
     get: (target, name, self) => Reflect.get(target, name, self) ?? Reflect.get(unreachable, name),
   })
+  const policyServers = new PolicyServers({ store, members: store, remote: remoteServers, signatures: nodeVerifier(), logger, serverName })
+  const sender = new RoomSender({ queue, store, clock, random, signEvent, policyServers })
   const gapFiller = new GapFiller({ store, members: store, remote: remoteServers, verifier, clock, logger, serverName })
   const receiver = new RoomReceiver({
     storage,
@@ -52,6 +54,7 @@ async function roomsOf(serverName: string, remote: Partial<RemoteServers> = {}) 
     store,
     gapFiller,
     placer: new EventPlacer({ queue, gapFiller }),
+    policyServers,
     verifier,
     signEvent,
     clock,
