@@ -3,6 +3,9 @@ import { MemoryBlobStore } from '../../src/media/memory-blob-store.ts'
 import type { Clock } from '../../src/ports/clock.ts'
 import type { FederationTransport } from '../../src/ports/federation-transport.ts'
 import type { Verifier } from '../../src/ports/signer.ts'
+import '../../src/rooms/directory.ts'
+import '../../src/rooms/policy-signatures.ts'
+import '../../src/rooms/remote-join.ts'
 import { CrashingDisk } from './crashing-disk.ts'
 import type { Network } from './network.ts'
 import { nodeSigner } from './node-signer.ts'
@@ -55,9 +58,9 @@ export class SimulatedServer {
     log(`${this.name} started`)
   }
 
-  #create(life: number): Promise<Homeserver> {
+  async #create(life: number): Promise<Homeserver> {
     const { network, verifier, log } = this.#around
-    return createHomeserver({
+    const homeserver = await createHomeserver({
       storage: this.disk.open(),
       blobs: this.#blobs,
       clock: this.#clock,
@@ -75,6 +78,9 @@ export class SimulatedServer {
       passwordHasher: { hash: async (password) => password, verify: async (password, phc) => password === phc },
       settings: { incarnation: 1, openRegistration: true, rateLimits: false, maxUploadBytes: 1 << 20 },
     })
+    // What is loaded when it is needed takes real time, for which the virtual clock would not wait.
+    await homeserver.endpoints()
+    return homeserver
   }
 
   /** Power loss: nothing of this life has any effect from here on. */
