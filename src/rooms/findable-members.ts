@@ -1,4 +1,5 @@
 import type { RoomId, UserId } from '../spec/event.ts'
+import { currentContent } from './current-content.ts'
 import type { MemberLists } from './member-lists.ts'
 import type { Room, RoomStore } from './room-store.ts'
 
@@ -36,7 +37,7 @@ export class FindableMembers {
     const members = [...(await this.#members.of(roomId, room.state))]
     return members.flatMap(([userId, { membership, record }]) => {
       if (membership !== 'join') return []
-      const { displayname, avatar_url: avatarUrl } = record.event.content
+      const { displayname, avatar_url: avatarUrl } = currentContent(record)
       const named = typeof displayname === 'string' ? { displayName: displayname } : {}
       return [{ userId, ...named, ...(typeof avatarUrl === 'string' ? { avatarUrl } : {}) }]
     })

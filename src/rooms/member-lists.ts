@@ -23,6 +23,11 @@ export class MemberLists {
 
   constructor(store: RoomStore) {
     this.#store = store
+    // A redaction takes a member's name without changing the state.
+    store.onPublish(({ records = [] }) => {
+      for (const { event, stored } of records)
+        if (event.type === 'm.room.member' && stored.redactedBy !== undefined) this.#known.delete(event.roomId)
+    })
   }
 
   /** Every user with a membership in `state`, which is a state of the room. */

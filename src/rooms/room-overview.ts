@@ -1,5 +1,6 @@
 import type { RoomId, UserId } from '../spec/event.ts'
 import { isObject, type JsonObject, type JsonValue } from '../spec/json.ts'
+import { currentState } from './current-content.ts'
 import { countOf, type MemberLists } from './member-lists.ts'
 import type { Room, RoomStore } from './room-store.ts'
 
@@ -24,7 +25,7 @@ export interface RoomOverview {
 /** Reads an overview out of a room's current state. */
 export async function overviewOf(room: Room, deps: { readonly store: RoomStore; readonly members: MemberLists }): Promise<RoomOverview> {
   const { store, members } = deps
-  const content = async (type: string) => (await store.stateEvent(room.state, type, ''))?.content ?? {}
+  const content = (type: string) => currentState(store, room.state, type)
   const [create, name, topic, alias, avatar, joinRules, encryption, visibility, guests, list] = await Promise.all([
     content('m.room.create'),
     content('m.room.name'),

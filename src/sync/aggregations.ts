@@ -1,7 +1,8 @@
+import { currentContent } from '../rooms/current-content.ts'
 import type { EventRecord } from '../rooms/room-store.ts'
 import type { EventId } from '../spec/event.ts'
 import { isObject, type JsonObject } from '../spec/json.ts'
-import { type ClientEvents, currentContent, type EventAudience } from './client-event.ts'
+import type { ClientEvents, EventAudience } from './client-event.ts'
 import { type Relations, relationOf } from './relations.ts'
 
 /** Writes events with what the server knows of their children under `m.relations` (Client-Server API, "Aggregations of child events"). */
@@ -50,7 +51,8 @@ export class Aggregations {
     const ofType = (type: string) => children.filter((child) => relationOf(currentContent(child))?.type === type)
     const references = ofType('m.reference')
     const edit = latestEdit(parent, ofType('m.replace'))
-    const thread = withThreads ? ofType('m.thread') : []
+    // What relates to another event is no root: relations that say so are ignored.
+    const thread = withThreads && !relationOf(parent.event.content) ? ofType('m.thread') : []
     return {
       ...(references.length > 0 ? { 'm.reference': { chunk: references.map(({ event }) => ({ event_id: event.eventId })) } } : {}),
       ...(edit ? { 'm.replace': (await this.#events.write([edit], audience))[0] ?? {} } : {}),

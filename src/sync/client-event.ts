@@ -1,4 +1,5 @@
 import type { Clock } from '../ports/clock.ts'
+import { currentContent, currentPdu } from '../rooms/current-content.ts'
 import type { EventRecord, RoomStore } from '../rooms/room-store.ts'
 import { stateKeyOf } from '../spec/event.ts'
 import { isObject, type JsonObject } from '../spec/json.ts'
@@ -14,18 +15,6 @@ export interface EventAudience {
   /** Left out in `/sync`, where the room is told elsewhere. */
   readonly withRoomId?: boolean
   readonly format?: 'client' | 'federation'
-}
-
-/** The event's fields as anyone may see them now: pruned where it was redacted. */
-export function currentPdu({ stored }: EventRecord): JsonObject {
-  const rules = stored.redactedBy === undefined ? undefined : rulesOf(stored.version)
-  return rules ? redact(stored.pdu, rules) : stored.pdu
-}
-
-/** The event's content as anyone may see it now. */
-export function currentContent(record: EventRecord): JsonObject {
-  const { content } = currentPdu(record)
-  return isObject(content) ? content : {}
 }
 
 /** The record as it would be if the event were redacted. */

@@ -44,7 +44,7 @@ export function eventTest(filter: RoomEventFilter | undefined): (event: Filtered
   if (notSenders) tests.push(not(memberTest(notSenders, ({ sender }) => sender)))
   if (filter.rooms) tests.push(memberTest(filter.rooms, ({ roomId }) => roomId))
   if (filter.not_rooms) tests.push(not(memberTest(filter.not_rooms, ({ roomId }) => roomId)))
-  if (containsUrl !== undefined) tests.push(({ content }) => (typeof content.url === 'string') === containsUrl)
+  if (containsUrl !== undefined) tests.push(({ content }) => Object.hasOwn(content, 'url') === containsUrl)
   return (event) => tests.every((test) => test(event))
 }
 

@@ -1,13 +1,15 @@
-import type { EventRecord, Room } from '../rooms/room-store.ts'
-import { stateKeyOf, type UserId } from '../spec/event.ts'
+import { currentState } from '../rooms/current-content.ts'
+import type { Room } from '../rooms/room-store.ts'
+import { type RoomId, stateKeyOf, type UserId } from '../spec/event.ts'
 import type { JsonObject } from '../spec/json.ts'
 import { StateTrie } from '../spec/state-trie.ts'
 import type { StoredMembership } from '../storage/tables/rooms.ts'
 import { receiptEvents } from '../users/receipts.ts'
 import type { EventAudience } from './client-event.ts'
-import { memberEntries, memberOf, roomStateAfter, roomStateBefore, type StateWish, sendersOf, stateEntries } from './room-state.ts'
+import { memberOf, roomStateAfter, roomStateBefore, type StateWish } from './room-state.ts'
 import type { RoomViews } from './room-views.ts'
 import type { SyncSources } from './sources.ts'
+import { StateSection } from './state-section.ts'
 import { type RoomSummary, summaryOf } from './summary.ts'
 import type { SyncPass } from './sync-request.ts'
 import { newsTimeline, type RoomNews, recentTimeline, type TimelinePart } from './timeline.ts'
@@ -35,17 +37,24 @@ const noState = StateTrie.empty
 /** Writes the `join` section of `/sync`. */
 export class JoinedRooms {
   readonly #deps: RoomSectionDeps
+  readonly #state: StateSection
 
   constructor(deps: RoomSectionDeps) {
     this.#deps = deps
+    this.#state = new StateSection(deps.views)
   }
 
   /** The room's part of the response, or `undefined` if nothing in it changed. */
   async write(pass: SyncPass, joined: JoinedRoom): Promise<JsonObject | undefined> {
     const { room, membership, news } = joined
     const isNew = pass.since === undefined || membership.position > pass.since
-    const [ephemeral, accountData] = await Promise.all([this.#ephemeral(pass, room, isNew), this.#accountData(pass, room, isNew)])
-    if (!isNew && !pass.fullState && !news && ephemeral.length + accountData.length === 0) return undefined
+    const [ephemeral, accountData] = await Promise.all([
+      this.#ephemeral(pass, room, isNew),
+      roomAccountData(pass, room.roomId, { isNew, sources: this.#deps.sources }),
+    ])
+    // Counts are told as they change, whatever the filter shows of what changed them.
+    const hasRead = pass.receipts.get(room.roomId)?.some(({ userId }) => userId === pass.userId) ?? false
+    if (!isNew && !pass.fullState && !news && !hasRead && ephemeral.length + accountData.length === 0) return undefined
     const viewpoint = new Viewpoint(this.#deps.views.store, { userId: pass.userId, roomId: room.roomId, ignored: pass.ignored })
     const timeline = await this.#timeline(pass, joined, viewpoint)
     const wish: StateWish = {
@@ -57,12 +66,13 @@ export class JoinedRooms {
     }
     const hasState = isNew || pass.fullState || news !== undefined
     const summary = hasState ? await this.#summary(pass, room, wish) : undefined
-    const state = hasState ? await this.#state(pass, wish, { viewpoint, summary }) : []
+    const heroes = (summary?.heroes ?? []).flatMap(({ record }) => record.event.stateKey ?? [])
+    const state = hasState ? await this.#state.write(pass, wish, { viewpoint, heroes }) : []
+    const isQuiet = !isNew && !pass.fullState && !timeline.limited && !hasRead
     if (
-      !isNew &&
-      !pass.fullState &&
+      isQuiet &&
       timeline.records.length + state.length + ephemeral.length + accountData.length === 0 &&
-      !timeline.limited
+      !(await this.#deps.unread.moved(pass.userId, room, { since: pass.since ?? 0, upTo: pass.upTo }))
     ) {
       return undefined
     }
@@ -106,81 +116,40 @@ export class JoinedRooms {
     const { store, members } = this.#deps.views
     const [list, name, alias] = await Promise.all([
       members.of(room.roomId, wish.end),
-      store.stateEvent(wish.end, 'm.room.name', ''),
-      store.stateEvent(wish.end, 'm.room.canonical_alias', ''),
+      currentState(store, wish.end, 'm.room.name'),
+      currentState(store, wish.end, 'm.room.canonical_alias'),
     ])
-    const isNamed = [name?.content.name, alias?.content.alias].some((text) => typeof text === 'string' && text !== '')
+    const isNamed = [name.name, alias.alias].some((text) => typeof text === 'string' && text !== '')
     return summaryOf(list, pass.userId, isNamed)
-  }
-
-  async #state(
-    pass: SyncPass,
-    wish: StateWish,
-    { viewpoint, summary }: { readonly viewpoint: Viewpoint; readonly summary: RoomSummary | undefined },
-  ): Promise<JsonObject[]> {
-    const { store, events } = this.#deps.views
-    const entries = await stateEntries(store, wish)
-    if (pass.filter.lazyMembers) await this.#keepNeededMembers(pass, wish, { entries, viewpoint, summary })
-    const records = await store.events(entries.values())
-    const shown = [...entries.values()].flatMap((eventId) => {
-      const record = records.get(eventId)
-      return record && pass.filter.state(record.event) ? [record] : []
-    })
-    return events.writeState(shown, { viewpoint, deviceId: pass.deviceId, format: pass.filter.format })
-  }
-
-  /** Lazy loading: of the members, only those the timeline needs, those in the summary, and what changed in a gap. */
-  async #keepNeededMembers(
-    pass: SyncPass,
-    wish: StateWish,
-    room: {
-      readonly entries: Map<ReturnType<typeof stateKeyOf>, string>
-      readonly viewpoint: Viewpoint
-      readonly summary: RoomSummary | undefined
-    },
-  ): Promise<void> {
-    const { entries, viewpoint, summary } = room
-    const { roomId } = viewpoint
-    const isWhole = wish.known.size === 0
-    if (isWhole) for (const key of entries.keys()) if (memberOf(key) !== undefined) entries.delete(key)
-    const needed = sendersOf(wish.timeline)
-    for (const { record } of summary?.heroes ?? []) if (record.event.stateKey !== undefined) needed.add(record.event.stateKey)
-    if (isWhole) needed.add(pass.userId)
-    const shown = new Set(wish.after ? [] : wish.timeline.map(({ event }) => event.eventId))
-    for (const [userId, eventId] of await memberEntries(this.#deps.views.store, wish, needed)) {
-      const isRedundant = !pass.filter.redundantMembers && pass.deviceMembers.has(roomId, { userId, eventId })
-      if (!shown.has(eventId) && !isRedundant) entries.set(stateKeyOf('m.room.member', userId), eventId)
-    }
-    for (const [key, eventId] of entries) {
-      const userId = memberOf(key)
-      if (userId !== undefined) pass.deviceMembers.send(roomId, { userId, eventId }, pass.upTo)
-    }
-    if (!wish.after) this.#noteShownMembers(pass, wish.timeline)
-  }
-
-  #noteShownMembers(pass: SyncPass, timeline: readonly EventRecord[]): void {
-    for (const { event } of timeline) {
-      if (event.type !== 'm.room.member' || event.stateKey === undefined) continue
-      pass.deviceMembers.send(event.roomId, { userId: event.stateKey, eventId: event.eventId }, pass.upTo)
-    }
   }
 
   async #ephemeral(pass: SyncPass, { roomId }: Room, isNew: boolean): Promise<JsonObject[]> {
     const { typing, receipts } = this.#deps.sources
-    const isTyping = isNew ? typing.now(roomId).length > 0 : pass.typing.has(roomId)
+    const typists = typing.now(roomId).filter((userId) => !pass.ignored.has(userId))
+    const isTyping = isNew ? typists.length > 0 : pass.typing.has(roomId)
     const entries = isNew ? await receipts.inRoom(roomId) : (pass.receipts.get(roomId) ?? [])
-    const found = [...(isTyping ? [typing.event(roomId)] : []), ...receiptEvents(withoutIgnored(entries, pass.ignored), pass.userId)]
+    const found = [
+      ...(isTyping ? [{ type: 'm.typing', content: { user_ids: typists } }] : []),
+      ...receiptEvents(withoutIgnored(entries, pass.ignored), pass.userId),
+    ]
     return found.filter((event) => pass.filter.ephemeral({ type: String(event.type), roomId, content: {} }))
   }
+}
 
-  async #accountData(pass: SyncPass, { roomId }: Room, isNew: boolean): Promise<JsonObject[]> {
-    // What was set before a join was not told while the user was not in the room.
-    const isLate = isNew && pass.since !== undefined
-    const all = isLate ? (await this.#deps.sources.accountData.all(pass.userId)).filter((change) => change.roomId === roomId) : undefined
-    return (all ?? pass.accountData.get(roomId) ?? [])
-      .map(({ type, content }) => ({ type, content }))
-      .filter((event) => pass.filter.roomAccountData({ ...event, roomId }))
-  }
+/**
+ * Account data of a room, changed since the last sync; for who has come to the room since then, all of it: what was set
+ * before was not told while they were not in it.
+ */
+export async function roomAccountData(
+  pass: SyncPass,
+  roomId: RoomId,
+  from: { readonly isNew: boolean; readonly sources: Pick<SyncSources, 'accountData'> },
+): Promise<JsonObject[]> {
+  const isLate = from.isNew && pass.since !== undefined
+  const all = isLate ? (await from.sources.accountData.all(pass.userId)).filter((change) => change.roomId === roomId) : undefined
+  return (all ?? pass.accountData.get(roomId) ?? [])
+    .map(({ type, content }) => ({ type, content }))
+    .filter((event) => pass.filter.roomAccountData({ ...event, roomId }))
 }
 
 function withoutIgnored<T extends { readonly userId: UserId }>(entries: readonly T[], ignored: ReadonlySet<UserId>): T[] {

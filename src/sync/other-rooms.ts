@@ -1,12 +1,14 @@
+import { currentPdu } from '../rooms/current-content.ts'
 import { strippedStateOf } from '../rooms/membership-rules.ts'
 import type { EventRecord, RoomStore } from '../rooms/room-store.ts'
 import type { RoomId } from '../spec/event.ts'
 import type { JsonObject } from '../spec/json.ts'
 import { StateTrie } from '../spec/state-trie.ts'
 import type { StoredMembership } from '../storage/tables/rooms.ts'
-import { currentPdu, strippedEvent } from './client-event.ts'
-import type { RoomSectionDeps } from './joined-rooms.ts'
-import { stateEntries } from './room-state.ts'
+import { strippedEvent } from './client-event.ts'
+import { type RoomSectionDeps, roomAccountData } from './joined-rooms.ts'
+import { roomStateBefore } from './room-state.ts'
+import { StateSection } from './state-section.ts'
 import type { SyncPass } from './sync-request.ts'
 import { newsTimeline, pointAfter, type RoomNews, recentTimeline, type TimelinePart } from './timeline.ts'
 import { Viewpoint } from './viewpoint.ts'
@@ -24,52 +26,58 @@ export async function strippedStateFor(
   return [...(await store.events(events.map(({ eventId }) => eventId))).values()].map((record) => strippedEvent(currentPdu(record)))
 }
 
+/** A room that a user has left, as a pass finds it. */
+interface LeftRoom {
+  /** The event that ended the user's stay. */
+  readonly end: EventRecord
+  /** Whether it ended a stay, and not only an invitation or a knock. */
+  readonly wasJoined: boolean
+  /** The room's state where the client stands; empty where it knows nothing of the room. */
+  readonly known: StateTrie
+  readonly news: RoomNews | undefined
+}
+
 /** Writes the `leave` section of `/sync`. */
 export class LeftRooms {
   readonly #deps: RoomSectionDeps
+  readonly #state: StateSection
 
   constructor(deps: RoomSectionDeps) {
     this.#deps = deps
+    this.#state = new StateSection(deps.views)
   }
 
   /** A room as it was when the user left it: nothing that came after is in it. */
   async write(
     pass: SyncPass,
-    left: { readonly roomId: RoomId; readonly membership: StoredMembership; readonly news: RoomNews | undefined },
+    { roomId, membership, news }: { readonly roomId: RoomId; readonly membership: StoredMembership; readonly news: RoomNews | undefined },
   ): Promise<JsonObject> {
-    const viewpoint = new Viewpoint(this.#deps.views.store, { userId: pass.userId, roomId: left.roomId, ignored: pass.ignored })
-    const end = await this.#deps.views.store.event(left.membership.eventId)
-    const timeline = end ? await this.#timeline(pass, { end, news: left.news }, viewpoint) : noTimeline
+    const { views, tokens, sources } = this.#deps
+    const viewpoint = new Viewpoint(views.store, { userId: pass.userId, roomId, ignored: pass.ignored })
+    const end = await views.store.event(membership.eventId)
+    const left = end && { end, news, wasJoined: await this.#wasJoined(pass, end), known: await this.#known(pass, { end, news }) }
+    const timeline = left ? await this.#timeline(pass, left, viewpoint) : noTimeline
     const audience = { viewpoint, deviceId: pass.deviceId, format: pass.filter.format }
-    const { prevBatch } = timeline
+    const { prevBatch, limited } = timeline
     return {
-      [pass.stateAfter ?? 'state']: {
-        events: end ? await this.#state(pass, { end, timeline, news: left.news }, viewpoint) : [],
-      },
+      [pass.stateAfter ?? 'state']: { events: left ? await this.#stateOf(pass, { ...left, timeline }, viewpoint) : [] },
       timeline: {
-        events: await this.#deps.views.events.write(timeline.records, audience),
-        limited: timeline.limited,
-        ...(prevBatch ? { prev_batch: this.#deps.tokens.page(prevBatch) } : {}),
+        events: await (limited ? views.aggregations : views.events).write(timeline.records, audience),
+        limited,
+        ...(prevBatch ? { prev_batch: tokens.page(prevBatch) } : {}),
       },
-      account_data: { events: [] },
+      account_data: { events: await roomAccountData(pass, roomId, { isNew: left?.known.size === 0, sources }) },
     }
   }
 
-  async #timeline(
-    pass: SyncPass,
-    { end, news }: { readonly end: EventRecord; readonly news: RoomNews | undefined },
-    viewpoint: Viewpoint,
-  ): Promise<TimelinePart> {
-    const { filter, upTo } = pass
+  async #timeline(pass: SyncPass, { end, news, wasJoined, known }: LeftRoom, viewpoint: Viewpoint): Promise<TimelinePart> {
+    const { filter, upTo, since } = pass
     const alone = { ...noTimeline, records: isTold(pass, end) ? [] : [end] }
-    if (!(await this.#wasJoined(pass, end))) return alone
-    if (pass.since === undefined) {
-      return recentTimeline(this.#deps.views.store, viewpoint, {
-        passes: filter.timeline,
-        limit: filter.timelineLimit,
-        upTo,
-        from: pointAfter(end),
-      })
+    if (!wasJoined) return alone
+    if (known.size === 0) {
+      const wish = { passes: filter.timeline, limit: filter.timelineLimit, upTo, from: pointAfter(end) }
+      const recent = await recentTimeline(this.#deps.views.store, viewpoint, wish)
+      return { ...recent, limited: recent.limited || since !== undefined }
     }
     const room = await this.#deps.views.store.room(end.event.roomId)
     if (!news || !room) return alone
@@ -78,29 +86,32 @@ export class LeftRooms {
   }
 
   /** The state as far as the user knew the room: their own membership, where the timeline does not say it, for who never was in it. */
-  async #state(
-    pass: SyncPass,
-    left: { readonly end: EventRecord; readonly timeline: TimelinePart; readonly news: RoomNews | undefined },
-    viewpoint: Viewpoint,
-  ): Promise<JsonObject[]> {
+  async #stateOf(pass: SyncPass, left: LeftRoom & { readonly timeline: TimelinePart }, viewpoint: Viewpoint): Promise<JsonObject[]> {
     const { store, events } = this.#deps.views
-    if (!(await this.#wasJoined(pass, left.end))) {
+    if (!left.wasJoined) {
       const isUnsaid = isTold(pass, left.end) || pass.stateAfter !== undefined
       return isUnsaid && pass.filter.state(left.end.event)
         ? events.writeState([left.end], { viewpoint, deviceId: pass.deviceId, format: pass.filter.format })
         : []
     }
-    const { first } = left.news ?? {}
-    const since = pass.since === undefined || !first ? undefined : (first.stored.roomBefore ?? first.stored.stateBefore)
-    const entries = await stateEntries(store, {
-      known: since === undefined ? StateTrie.empty : await store.state(since),
+    const wish = {
+      known: left.known,
       end: await store.stateAfter(left.end),
       timeline: left.timeline.records,
       limited: left.timeline.limited,
       after: pass.stateAfter !== undefined,
-    })
-    const records = [...(await store.events(entries.values())).values()].filter(({ event }) => pass.filter.state(event))
-    return events.writeState(records, { viewpoint, deviceId: pass.deviceId, format: pass.filter.format })
+    }
+    return this.#state.write(pass, wish, { viewpoint, heroes: [] })
+  }
+
+  /** The state that the client has: none of a room that the user was not in when it last asked, nor had left then. */
+  async #known(pass: SyncPass, { end, news }: Pick<LeftRoom, 'end' | 'news'>): Promise<StateTrie> {
+    const { store } = this.#deps.views
+    if (pass.since === undefined || !news) return StateTrie.empty
+    const state = await roomStateBefore(store, news.first)
+    const member = await store.stateEvent(state, 'm.room.member', pass.userId)
+    if (member?.content.membership === 'join') return state
+    return isTold(pass, end) ? store.stateAfter(end) : StateTrie.empty
   }
 
   async #wasJoined(pass: SyncPass, end: EventRecord): Promise<boolean> {
@@ -110,9 +121,9 @@ export class LeftRooms {
   }
 }
 
+const noTimeline: TimelinePart = { records: [], limited: false, prevBatch: undefined }
+
 /** Whether the client was told of it before: state resolution may have undone what came after. */
 function isTold({ since }: SyncPass, { position }: EventRecord): boolean {
   return since !== undefined && position <= since
 }
-
-const noTimeline: TimelinePart = { records: [], limited: false, prevBatch: undefined }

@@ -1,3 +1,4 @@
+import { currentContent } from '../rooms/current-content.ts'
 import { countOf, type MemberLists } from '../rooms/member-lists.ts'
 import type { EventRecord, Room, RoomStore } from '../rooms/room-store.ts'
 import type { RoomEvent, UserId } from '../spec/event.ts'
@@ -40,7 +41,8 @@ export class PushJudge {
       store.stateEvent(room.state, 'm.room.create', ''),
       store.stateEvent(room.state, 'm.room.power_levels', ''),
     ])
-    const displayName = list.get(userId)?.record.event.content.displayname
+    const own = list.get(userId)
+    const displayName = own && currentContent(own.record).displayname
     return {
       userId,
       displayName: typeof displayName === 'string' ? displayName : undefined,

@@ -1,3 +1,4 @@
+import { currentContent, currentState } from '../rooms/current-content.ts'
 import type { MemberLists } from '../rooms/member-lists.ts'
 import type { EventRecord, RoomStore } from '../rooms/room-store.ts'
 import type { RoomEvent, RoomId, UserId } from '../spec/event.ts'
@@ -8,7 +9,6 @@ import { evaluatePushRules, type PushVerdict } from '../spec/push-rules.ts'
 import { rulesOf } from '../spec/room-version.ts'
 import type { StoredMembership } from '../storage/tables/rooms.ts'
 import type { Stream } from '../streams/stream.ts'
-import { currentContent } from './client-event.ts'
 import { mayNotify, PushJudge, readMarks } from './push-judge.ts'
 import { RoomLog } from './room-log.ts'
 import type { RoomViews } from './room-views.ts'
@@ -106,14 +106,15 @@ export class PushNotifications {
     const room = await store.room(event.roomId)
     if (!room) return {}
     const [name, alias, list] = await Promise.all([
-      store.stateEvent(room.state, 'm.room.name', ''),
-      store.stateEvent(room.state, 'm.room.canonical_alias', ''),
+      currentState(store, room.state, 'm.room.name'),
+      currentState(store, room.state, 'm.room.canonical_alias'),
       members.of(room.roomId, room.state),
     ])
+    const sender = list.get(event.sender)
     const fields: Record<string, JsonValue | undefined> = {
-      room_name: name?.content.name,
-      room_alias: alias?.content.alias,
-      sender_display_name: list.get(event.sender)?.record.event.content.displayname,
+      room_name: name.name,
+      room_alias: alias.alias,
+      sender_display_name: sender && currentContent(sender.record).displayname,
     }
     return Object.fromEntries(
       Object.entries(fields).flatMap(([key, value]) => (typeof value === 'string' && value !== '' ? [[key, value]] : [])),

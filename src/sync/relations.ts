@@ -1,9 +1,9 @@
 import { last, type Storage } from '../ports/storage.ts'
+import { currentContent } from '../rooms/current-content.ts'
 import type { EventRecord, RoomStore } from '../rooms/room-store.ts'
 import type { EventId, RoomEvent, RoomId } from '../spec/event.ts'
 import { isObject } from '../spec/json.ts'
 import { relations } from '../storage/tables/rooms.ts'
-import { currentContent } from './client-event.ts'
 
 /** What an event says it relates to. */
 export interface Relation {

@@ -1,6 +1,6 @@
+import { currentContent } from '../rooms/current-content.ts'
 import type { EventRecord, TimelinePoint } from '../rooms/room-store.ts'
 import type { RoomEvent } from '../spec/event.ts'
-import { currentContent } from './client-event.ts'
 import type { RoomView, RoomViews } from './room-views.ts'
 import { pointOf } from './timeline.ts'
 

@@ -34,9 +34,8 @@ export function compileSyncFilter({ room = {}, presence, account_data: accountDa
     roomAccountData: eventTest(roomAccountData),
     accountData: eventTest(accountData),
     presence: eventTest(presence),
-    // Clients set it on the one or the other; both mean the members in `state`.
-    lazyMembers: state?.lazy_load_members ?? timeline?.lazy_load_members ?? false,
-    redundantMembers: state?.include_redundant_members ?? timeline?.include_redundant_members ?? false,
+    lazyMembers: state?.lazy_load_members ?? false,
+    redundantMembers: state?.include_redundant_members ?? false,
     countsByThread: timeline?.unread_thread_notifications ?? false,
     format: format ?? 'client',
   }

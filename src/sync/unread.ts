@@ -71,10 +71,23 @@ export class UnreadCounts {
     }
   }
 
+  /** Whether what came in (since, upTo] may have moved a count: by notifying, by taking that back, or by being the user's own. */
+  async moved(userId: UserId, room: Room, span: { readonly since: Position; readonly upTo: Position }): Promise<boolean> {
+    const fresh = await this.#deps.log.ofRoom(room.roomId, span.since, span.upTo)
+    if (!fresh) return true
+    const known = this.#known.get(keyOf(userId, room))
+    const wasZero =
+      known !== undefined && known.upTo <= span.since && [...known.counts.values()].every(({ notifications }) => notifications === 0)
+    const takesBack = fresh.some(({ event }) => event.sender === userId || event.type === 'm.room.redaction')
+    if (takesBack && !wasZero) return true
+    const judge = await this.#judge.of(userId, room)
+    return fresh.some((record) => mayNotify(record) && judge(record.event)?.notify)
+  }
+
   async #counts(userId: UserId, room: Room, at: When): Promise<Counts> {
     const receipts = await this.#deps.sources.receipts.ofUser(room.roomId, userId)
     const basis = JSON.stringify([at.joinedAt, receipts.map(({ type, threadId, eventId }) => [type, threadId ?? '', eventId]).sort()])
-    const key = JSON.stringify([userId, room.roomId])
+    const key = keyOf(userId, room)
     const known = this.#known.get(key)
     if (known?.basis === basis && known.upTo === at.upTo) return known.counts
     const fresh = known?.basis === basis && known.upTo < at.upTo ? await this.#deps.log.ofRoom(room.roomId, known.upTo, at.upTo) : undefined
@@ -130,6 +143,10 @@ export class UnreadCounts {
     }
     return counts
   }
+}
+
+function keyOf(userId: UserId, { roomId }: Room): string {
+  return JSON.stringify([userId, roomId])
 }
 
 function sum(a: Count, b: Count): Count {

@@ -34,10 +34,10 @@ export function isAfter(a: ReadEvent, b: ReadEvent): boolean {
 
 async function threadOf(tx: ReadTx, event: StoredEvent): Promise<string> {
   let relation = relationOf(event)
-  for (let hop = 0; hop < hopLimit && typeof relation?.event_id === 'string'; hop++) {
+  for (let hop = 0; hop <= hopLimit && typeof relation?.event_id === 'string' && typeof relation.rel_type === 'string'; hop++) {
     if (relation.rel_type === 'm.thread') return relation.event_id
     const parent = await load(tx, relation.event_id)
-    relation = parent && relationOf(parent.stored)
+    relation = parent?.stored.roomId === event.roomId ? relationOf(parent.stored) : undefined
   }
   return 'main'
 }

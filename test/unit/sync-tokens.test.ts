@@ -1,6 +1,7 @@
 import fc from 'fast-check'
 import { describe, expect, test } from 'vitest'
 import { MatrixError } from '../../src/spec/errors.ts'
+import type { JsonObject } from '../../src/spec/json.ts'
 import { eventTest } from '../../src/sync/event-filter.ts'
 import { Tokens } from '../../src/sync/token.ts'
 
@@ -39,6 +40,15 @@ describe('tokens', () => {
         expect(() => tokens.parsePage(text)).toThrow(MatrixError)
       }),
     )
+  })
+})
+
+describe('a filter by links', () => {
+  test('goes by whether there is a `url`, whatever it is', () => {
+    const has = (content: JsonObject) => eventTest({ contains_url: true })({ type: 't', content })
+    const lacks = (content: JsonObject) => eventTest({ contains_url: false })({ type: 't', content })
+    for (const content of [{ url: 'mxc://a.example/x' }, { url: 5 }]) expect([has(content), lacks(content)]).toEqual([true, false])
+    expect([has({ body: 'url' }), lacks({ body: 'url' })]).toEqual([false, true])
   })
 })
 

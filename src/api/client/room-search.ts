@@ -1,5 +1,6 @@
 import * as v from 'valibot'
 import { type Endpoint, forUser, type Session } from '../../http/endpoint.ts'
+import { currentState } from '../../rooms/current-content.ts'
 import type { EventRecord } from '../../rooms/room-store.ts'
 import { invalidParam } from '../../spec/errors.ts'
 import type { RoomId } from '../../spec/event.ts'
@@ -125,8 +126,7 @@ async function profilesAt(views: RoomViews, record: EventRecord, shown: readonly
   const state = await views.store.stateAfter(record)
   const profiles = await Promise.all(
     [...sendersOf(shown)].map(async (userId): Promise<[string, JsonObject]> => {
-      const member = await views.store.stateEvent(state, 'm.room.member', userId)
-      const { displayname: name, avatar_url: avatar } = member?.content ?? {}
+      const { displayname: name, avatar_url: avatar } = await currentState(views.store, state, 'm.room.member', userId)
       return [
         userId,
         { ...(typeof name === 'string' ? { displayname: name } : {}), ...(typeof avatar === 'string' ? { avatar_url: avatar } : {}) },

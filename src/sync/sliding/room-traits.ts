@@ -1,10 +1,10 @@
+import { currentContent } from '../../rooms/current-content.ts'
 import type { Room, RoomStore } from '../../rooms/room-store.ts'
 import { type EventId, type RoomId, type StateKey, splitStateKey, stateKeyOf } from '../../spec/event.ts'
 import { isObject, type JsonObject } from '../../spec/json.ts'
 import type { StateTrie } from '../../spec/state-trie.ts'
 import { Lru } from '../../storage/lru.ts'
 import type { StoredMembership } from '../../storage/tables/rooms.ts'
-import { currentContent } from '../client-event.ts'
 
 /** What lists filter rooms by. */
 export interface Traits {
