@@ -5,7 +5,7 @@ import { rulesOf } from '../spec/room-version.ts'
 import type { EventRecord, RoomStore } from './room-store.ts'
 
 /** The event's fields as anyone may see them now: pruned where it was redacted. */
-export function currentPdu({ stored }: EventRecord): JsonObject {
+export function currentPdu({ stored }: Pick<EventRecord, 'stored'>): JsonObject {
   const rules = stored.redactedBy === undefined ? undefined : rulesOf(stored.version)
   return rules ? redact(stored.pdu, rules) : stored.pdu
 }

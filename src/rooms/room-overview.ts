@@ -112,7 +112,7 @@ function allowedRooms({ join_rule: rule, allow }: JsonObject): RoomId[] {
 }
 
 /** The topic as plain text: its text representation, else the older field. */
-function plainTopic({ topic, 'm.topic': rich }: JsonObject): string | undefined {
+export function plainTopic({ topic, 'm.topic': rich }: JsonObject): string | undefined {
   const texts = isObject(rich) && Array.isArray(rich['m.text']) ? rich['m.text'].filter(isObject) : []
   const plain = texts.find(({ mimetype }) => mimetype === undefined || mimetype === 'text/plain')
   return textOf(plain?.body) ?? textOf(topic)

@@ -2,6 +2,7 @@ import { federationTables } from './tables/federation.ts'
 import { keyTables } from './tables/keys.ts'
 import { mediaTables } from './tables/media.ts'
 import { roomTables } from './tables/rooms.ts'
+import { searchTables } from './tables/search.ts'
 import { streamTables } from './tables/streams.ts'
 import { userTables } from './tables/users.ts'
 
@@ -24,4 +25,5 @@ export const migrations: readonly Migration[] = [
       ...named(federationTables),
     ],
   },
+  { create: named(searchTables) },
 ]

@@ -73,14 +73,15 @@ export class Aggregations {
 }
 
 /** The most recent valid replacement (Client-Server API, "Server-side aggregation of m.replace relationships"). */
-function latestEdit(original: EventRecord, edits: readonly EventRecord[]): EventRecord | undefined {
+export function latestEdit(original: EventRecord, edits: readonly EventRecord[]): EventRecord | undefined {
   if (original.stored.redactedBy !== undefined || relationOf(original.event.content)?.type === 'm.replace') return undefined
   return edits
     .filter((edit) => isValidEdit(original, edit))
     .reduce<EventRecord | undefined>((newest, edit) => (newest && !isNewer(edit, newest) ? newest : edit), undefined)
 }
 
-function isValidEdit({ event: original }: EventRecord, { event: edit, stored }: EventRecord): boolean {
+/** Whether an event replaces another (Client-Server API, "Validity of replacement events"). */
+export function isValidEdit({ event: original }: EventRecord, { event: edit, stored }: EventRecord): boolean {
   // The new content of an encrypted edit lies in its ciphertext.
   const hasContent = edit.type === 'm.room.encrypted' || isObject(edit.content['m.new_content'])
   return (

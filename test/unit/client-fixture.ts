@@ -183,7 +183,7 @@ export async function openClientApi(options: FixtureOptions = {}) {
         remotePublicRooms: options.remotePublicRooms ?? (() => Promise.reject(notFound())),
       }),
       ...roomUpgradeEndpoints({ upgrader }),
-      ...roomSearchEndpoints({ views, history, tokens }),
+      ...roomSearchEndpoints({ storage, stream, clock, views, history, tokens }),
       ...spaceEndpoints({ spaces, directory, store }),
       ...notificationEndpoints({ notifications: new Notifications({ views, sources }) }),
       ...reportEndpoints({ storage, store, views, logger }),
