@@ -1,5 +1,19 @@
 import { createHash } from 'node:crypto'
-import { build, type Plugin } from 'vite'
+import { build, type Plugin, type Rolldown } from 'vite'
+
+/** How workers are bundled. */
+export const workerOutput: Rolldown.OutputOptions = {
+  // A directory of their own: they are served under their own policy.
+  entryFileNames: 'workers/[name]-[hash].js',
+  chunkFileNames: 'workers/[name]-[hash].js',
+  // One file for all that a start needs, and one for what two or more of the chunks loaded later need.
+  codeSplitting: {
+    groups: [
+      { name: 'start', tags: ['$initial'], priority: 1 },
+      { name: 'shared', minShareCount: 2 },
+    ],
+  },
+}
 
 /**
  * Repairs a race in @libp2p/webrtc: the initiator of a connection waits for the first data channel to open when the other

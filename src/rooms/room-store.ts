@@ -66,7 +66,7 @@ const hopLimit = 50
  */
 export class RoomStore implements RoomMembers {
   readonly #storage: Storage
-  readonly #rooms = new Lru<RoomId, Room>(500)
+  readonly #rooms = new Lru<RoomId, Room>(1000)
   readonly #loading = new Map<RoomId, Promise<Room | undefined>>()
   readonly #records = new Lru<EventId, EventRecord>(20_000)
   readonly #tries = new Lru<NodeHash, StateTrie>(200)

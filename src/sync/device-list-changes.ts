@@ -4,6 +4,7 @@ import type { RoomId, UserId } from '../spec/event.ts'
 import { StateTrie } from '../spec/state-trie.ts'
 import type { StoredMembership } from '../storage/tables/rooms.ts'
 import type { Position } from '../streams/stream.ts'
+import { newestMembership } from './newest-membership.ts'
 import { memberOf } from './room-state.ts'
 import { SharedRooms } from './shared-rooms.ts'
 import type { SyncSources } from './sources.ts'
@@ -52,18 +53,20 @@ export class DeviceListTracker {
   async moves({ userId, since, upTo, memberships, news }: DeviceListSpan): Promise<Moves> {
     const joined = new Set<UserId>()
     const left = new Set<UserId>()
-    const joinedRooms: RoomId[] = []
-    for (const [roomId, { membership, position }] of memberships) {
-      const isFresh = position > since && position <= upTo
-      if (membership === 'join') joinedRooms.push(roomId)
-      if (membership === 'join' && isFresh) for (const other of await this.#membersOf(roomId)) joined.add(other)
-      else if (membership === 'join') await this.#moved(news.get(roomId), joined, left)
-      else if (isFresh && (membership === 'leave' || membership === 'ban'))
-        for (const other of await this.#membersOf(roomId)) left.add(other)
+    const fresh = newestMembership(memberships) <= since ? [] : [...memberships].filter(([, { position }]) => position > since)
+    for (const [roomId, { membership, position }] of fresh) {
+      if (position > upTo) continue
+      const members = membership === 'join' ? joined : membership === 'leave' || membership === 'ban' ? left : undefined
+      if (members) for (const other of await this.#membersOf(roomId)) members.add(other)
+    }
+    for (const [roomId, newsOfRoom] of news) {
+      const known = memberships.get(roomId)
+      if (known?.membership === 'join' && !(known.position > since && known.position <= upTo)) await this.#moved(newsOfRoom, joined, left)
     }
     joined.delete(userId)
     left.delete(userId)
     if (left.size === 0) return { joined: [...joined], gone: [] }
+    const joinedRooms = [...memberships].flatMap(([roomId, { membership }]) => (membership === 'join' ? roomId : []))
     const sharing = await (await SharedRooms.of(this.#deps.store, joinedRooms)).among(left)
     return { joined: [...joined], gone: [...left].filter((other) => !sharing.has(other)) }
   }
@@ -75,8 +78,7 @@ export class DeviceListTracker {
     return [...members].filter(([, { membership }]) => membership === 'join').map(([userId]) => userId)
   }
 
-  async #moved(news: RoomNews | undefined, joined: Set<UserId>, left: Set<UserId>): Promise<void> {
-    if (!news) return
+  async #moved(news: RoomNews, joined: Set<UserId>, left: Set<UserId>): Promise<void> {
     const { store } = this.#deps
     const before = news.first.stored.roomBefore ?? news.first.stored.stateBefore
     const after = news.last.stored.roomAfter ?? news.last.stored.stateAfter

@@ -2,6 +2,7 @@ import type { RoomId } from '../spec/event.ts'
 import type { JsonObject } from '../spec/json.ts'
 import type { StoredMembership } from '../storage/tables/rooms.ts'
 import { JoinedRooms, type RoomSectionDeps } from './joined-rooms.ts'
+import { newestMembership } from './newest-membership.ts'
 import { LeftRooms, strippedStateFor } from './other-rooms.ts'
 import type { SyncPass } from './sync-request.ts'
 
@@ -25,9 +26,7 @@ export class RoomSections {
   /** Those sections that have anything to say. */
   async write(pass: SyncPass): Promise<JsonObject> {
     const sections: Sections = { join: new Map(), leave: new Map(), invite: new Map(), knock: new Map() }
-    const concerned = [...pass.memberships].filter(
-      ([roomId, membership]) => pass.filter.room(roomId) && isConcerned(pass, roomId, membership),
-    )
+    const concerned = concernedRooms(pass).filter(([roomId]) => pass.filter.room(roomId))
     // Some at a time: all rooms of a large account at once would only crowd memory.
     for (let start = 0; start < concerned.length; start += roomsAtOnce) {
       const some = concerned.slice(start, start + roomsAtOnce)
@@ -63,11 +62,23 @@ export function hasLeft({ membership }: StoredMembership): boolean {
   return membership === 'leave' || membership === 'ban'
 }
 
-/** Whether a room may have anything to say: asked for every room of the user, so it must be cheap. */
-function isConcerned(pass: SyncPass, roomId: RoomId, membership: StoredMembership): boolean {
-  const { since } = pass
-  if (since === undefined) return !hasLeft(membership) || (pass.filter.includeLeave && !membership.forgotten)
-  if (membership.position > since) return true
-  if (membership.membership !== 'join') return false
-  return pass.fullState || pass.news.has(roomId) || pass.typing.has(roomId) || pass.receipts.has(roomId) || pass.accountData.has(roomId)
+/** The rooms that may have anything to say: of a large account, most have not, and are not looked at. */
+function concernedRooms(pass: SyncPass): (readonly [RoomId, StoredMembership])[] {
+  const { memberships, since, filter, fullState } = pass
+  if (since === undefined)
+    return [...memberships].filter(([, membership]) => !hasLeft(membership) || (filter.includeLeave && !membership.forgotten))
+  const isJoined = (roomId: RoomId) => memberships.get(roomId)?.membership === 'join'
+  const changed = new Set([...changedRooms(pass)].filter(isJoined))
+  if (!fullState && newestMembership(memberships) <= since) {
+    return [...changed].flatMap((roomId) => {
+      const membership = memberships.get(roomId)
+      return membership ? [[roomId, membership] as const] : []
+    })
+  }
+  return [...memberships].filter(([roomId, { position }]) => position > since || changed.has(roomId) || (fullState && isJoined(roomId)))
+}
+
+/** Rooms in which anything but the user's membership changed. */
+function changedRooms({ news, typing, receipts, accountData }: SyncPass): Iterable<RoomId> {
+  return [...news.keys(), ...typing, ...receipts.keys(), ...accountData.keys()]
 }

@@ -8,6 +8,7 @@ import { filterSchema } from '../users/filters.ts'
 import { type DeviceListChanges, DeviceListTracker } from './device-list-changes.ts'
 import { checkFilter, parseFilter } from './event-filter.ts'
 import { LazyMembers } from './lazy-members.ts'
+import { newestMembership } from './newest-membership.ts'
 import { RoomLog } from './room-log.ts'
 import { hasLeft, RoomSections } from './room-sections.ts'
 import type { RoomViews } from './room-views.ts'
@@ -136,8 +137,7 @@ export class Sync {
     for (;;) {
       const upTo = stream.current
       const memberships = await this.#deps.views.store.memberships(userId)
-      const isSettled = memberships.values().every(({ position }) => position <= upTo)
-      if (isSettled) return { upTo, memberships }
+      if (newestMembership(memberships) <= upTo) return { upTo, memberships }
       await waitPast(stream, upTo, { clock, timeoutMs: settleMs })
     }
   }
@@ -223,8 +223,7 @@ export class Sync {
     const { userId, since, upTo, memberships } = pass
     const changed = new Set(presence.changedSince(since ?? 0, upTo))
     const isOwn = changed.delete(userId)
-    const joinedRooms = [...memberships].filter(([, { membership }]) => membership === 'join').map(([roomId]) => roomId)
-    const sharing = changed.size === 0 ? [] : await (await SharedRooms.of(this.#deps.views.store, joinedRooms)).among(changed)
+    const sharing = changed.size === 0 ? [] : await (await SharedRooms.of(this.#deps.views.store, joinedOf(memberships))).among(changed)
     const users = new Set([...(isOwn ? [userId] : []), ...sharing, ...joined])
     return [...users]
       .filter((other) => !pass.ignored.has(other))
@@ -232,6 +231,10 @@ export class Sync {
       .filter((event) => event !== undefined)
       .filter((event) => pass.filter.presence({ type: 'm.presence', sender: String(event.sender), content: {} }))
   }
+}
+
+function joinedOf(memberships: Memberships): RoomId[] {
+  return [...memberships].filter(([, { membership }]) => membership === 'join').map(([roomId]) => roomId)
 }
 
 function deviceListsJson(changes: DeviceListChanges | undefined): JsonObject {

@@ -50,7 +50,7 @@ const none: Count = { notifications: 0, highlights: 0 }
 export class UnreadCounts {
   readonly #deps: UnreadDeps
   readonly #judge: PushJudge
-  readonly #known = new Lru<string, Known>(5000)
+  readonly #known = new Lru<string, Known>(10_000)
 
   constructor(deps: UnreadDeps) {
     this.#deps = deps

@@ -5,7 +5,7 @@ import { build } from 'vite'
 import { WebSocketServer } from 'ws'
 import { openBrowser } from '../../headless/browser.ts'
 import { startStaticServer } from '../../scripts/serve.ts'
-import { pagesAtRoot, repairWebRtcRace, serviceWorker } from '../../scripts/vite-plugins.ts'
+import { pagesAtRoot, repairWebRtcRace, serviceWorker, workerOutput } from '../../scripts/vite-plugins.ts'
 import { median, quantile } from './report.ts'
 import type { Measurements, Report, Task } from './site/main.ts'
 import { measureSynapse } from './synapse.ts'
@@ -76,12 +76,11 @@ async function measureTab(size: Size): Promise<TabFigures> {
 }
 
 async function buildSite(outDir: string): Promise<void> {
-  const output = { entryFileNames: 'workers/[name]-[hash].js', chunkFileNames: 'workers/[name]-[hash].js' }
   await build({
     configFile: false,
     logLevel: 'warn',
     plugins: [repairWebRtcRace(), pagesAtRoot(), serviceWorker('worker/service-worker.ts')],
-    worker: { format: 'es', rolldownOptions: { output } },
+    worker: { format: 'es', rolldownOptions: { output: workerOutput } },
     build: {
       outDir,
       emptyOutDir: false,
