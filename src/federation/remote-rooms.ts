@@ -13,6 +13,8 @@ const roomTimeoutMs = 60_000
 const joinTimeoutMs = 180_000
 const largestState = 256 << 20
 const largestBatch = 8 << 20
+/** Bytes of what the user who knocks is told of a room: it is kept until the knock is answered. */
+const largestPreview = 1 << 20
 /** How deep answers with events may nest: no event is deeper, and one that is too deep for us costs us none of the others. */
 const eventsNesting = 40_000
 /** Events that the state of a room may have when we join it by another server. */
@@ -32,7 +34,7 @@ const joinAnswer = v.looseObject({
 })
 const transactionAnswer = v.looseObject({ pdus: listOf(anyObject, 1000) })
 const missingEventsAnswer = v.looseObject({ events: listOf(anyObject, 1000) })
-const knockAnswer = v.looseObject({ knock_room_state: v.optional(listOf(anyObject, 1000)) })
+const knockAnswer = v.looseObject({ knock_room_state: v.optional(listOf(anyObject, 100)) })
 const inviteAnswer = v.looseObject({ event: anyObject })
 const directoryAnswer = v.looseObject({ room_id: roomId, servers: v.array(v.string()) })
 
@@ -62,7 +64,7 @@ export class RemoteRooms implements RemoteServers {
   }
 
   async sendJoin(to: ServerName, join: { roomId: RoomId; eventId: EventId; pdu: Pdu }): Promise<SendJoinResult> {
-    const answer = await this.#send(to, ['v2', 'send_join'], join)
+    const answer = await this.#send(to, ['v2', 'send_join'], { ...join, maxBytes: largestState, maxNesting: eventsNesting })
     assertAnswer(joinAnswer, answer, to)
     return {
       state: answer.state,
@@ -74,14 +76,14 @@ export class RemoteRooms implements RemoteServers {
   }
 
   async sendLeave(to: ServerName, leave: { roomId: RoomId; eventId: EventId; pdu: Pdu }): Promise<void> {
-    await this.#send(to, ['v2', 'send_leave'], leave)
+    await this.#send(to, ['v2', 'send_leave'], { ...leave, maxBytes: largestPreview })
   }
 
   async sendKnock(
     to: ServerName,
     knock: { roomId: RoomId; eventId: EventId; pdu: Pdu },
   ): Promise<{ strippedState: readonly JsonObject[] }> {
-    const answer = await this.#send(to, ['v1', 'send_knock'], knock)
+    const answer = await this.#send(to, ['v1', 'send_knock'], { ...knock, maxBytes: largestPreview })
     assertAnswer(knockAnswer, answer, to)
     return { strippedState: answer.knock_room_state ?? [] }
   }
@@ -190,18 +192,14 @@ export class RemoteRooms implements RemoteServers {
   }
 
   /** Hands a membership event of ours to a resident server. A repeat is the same event, so it is harmless. */
-  #send(to: ServerName, [version, endpoint]: readonly [string, string], membership: { roomId: RoomId; eventId: EventId; pdu: Pdu }) {
-    return asGateway(
-      this.#client.json(to, {
-        method: 'PUT',
-        path: ['federation', version, endpoint, membership.roomId, membership.eventId],
-        body: membership.pdu,
-        timeoutMs: joinTimeoutMs,
-        maxBytes: largestState,
-        maxNesting: eventsNesting,
-        repeatable: true,
-      }),
-    )
+  #send(
+    to: ServerName,
+    [version, endpoint]: readonly [string, string],
+    sent: { roomId: RoomId; eventId: EventId; pdu: Pdu; maxBytes: number; maxNesting?: number },
+  ) {
+    const { roomId: room, eventId: event, pdu, ...answer } = sent
+    const path = ['federation', version, endpoint, room, event]
+    return asGateway(this.#client.json(to, { method: 'PUT', path, body: pdu, timeoutMs: joinTimeoutMs, ...answer, repeatable: true }))
   }
 }
 

@@ -1,4 +1,5 @@
 import { put } from '../ports/storage.ts'
+import { unknownError } from '../spec/errors.ts'
 import type { EventId, Pdu, RoomEvent, RoomId, StateKey } from '../spec/event.ts'
 import { serverNameOf } from '../spec/identifiers.ts'
 import type { RoomVersionRules } from '../spec/room-version.ts'
@@ -80,6 +81,7 @@ function store(
 ): Promise<(readonly [StateKey, EventId])[]> {
   return queue.enqueue(room.roomId, async (draft) => {
     if (!draft.exists) draft.begin(room.rules)
+    if (draft.rules !== room.rules) throw unknownError(`The room is not of version ${room.rules.version}`, 502)
     const before = draft.added.length
     await addOutliers(draft, batch)
     const added = draft.added.slice(before).map(({ event }) => event.eventId)

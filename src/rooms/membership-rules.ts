@@ -1,4 +1,4 @@
-import { forbidden } from '../spec/errors.ts'
+import { forbidden, unableToAuthoriseJoin, unableToGrantJoin } from '../spec/errors.ts'
 import type { RoomEvent, ServerName, UserId } from '../spec/event.ts'
 import { stateKeyOf } from '../spec/event.ts'
 import { serverNameOf } from '../spec/identifiers.ts'
@@ -8,8 +8,8 @@ import { memberEvents, type Room, type RoomStore } from './room-store.ts'
 
 /**
  * What a restricted join must carry: the user of this server who lets `userId` in, if the room is restricted and the user is
- * not invited already (room version 8). Throws `M_FORBIDDEN` where no condition is met, `M_UNABLE_TO_GRANT_JOIN`'s case being
- * that no user of ours may invite.
+ * not invited already (Server-Server API, "Restricted rooms"). Throws `M_FORBIDDEN` where no condition is met,
+ * `M_UNABLE_TO_AUTHORISE_JOIN` where one of them cannot be judged here, `M_UNABLE_TO_GRANT_JOIN` where no user of ours may invite.
  */
 export async function joinAuthoriser(
   room: Room,
@@ -26,8 +26,10 @@ export async function joinAuthoriser(
   if (!isRestricted || membership === 'join' || membership === 'invite') return {}
   const allow = joinRules?.content.allow
   const allowed = Array.isArray(allow) ? allow.filter(isObject) : []
-  const isIn = await Promise.all(allowed.map((condition) => meetsCondition(condition, userId, store)))
-  if (!isIn.includes(true)) throw forbidden('You are in none of the rooms whose members may join this one')
+  const isIn = await Promise.all(allowed.map((condition) => meetsCondition(condition, userId, deps)))
+  if (!isIn.includes(true)) {
+    throw isIn.includes(undefined) ? unableToAuthoriseJoin() : forbidden('You are in none of the rooms whose members may join this one')
+  }
   return { join_authorised_via_users_server: await localInviter(room, deps) }
 }
 
@@ -38,11 +40,17 @@ export async function localMembers(room: Room, deps: { readonly store: RoomStore
   return ours.filter(([, eventId]) => records.get(eventId)?.event.content.membership === 'join').map(([userId]) => userId)
 }
 
-async function meetsCondition(condition: JsonObject, userId: UserId, store: RoomStore): Promise<boolean> {
+/** `undefined` where nobody of this server is in the room: what is known of it, if anything, is of old. */
+async function meetsCondition(
+  condition: JsonObject,
+  userId: UserId,
+  deps: { readonly store: RoomStore; readonly serverName: ServerName },
+): Promise<boolean | undefined> {
   const { type, room_id: roomId } = condition
   if (type !== 'm.room_membership' || typeof roomId !== 'string') return false
-  const room = await store.room(roomId)
-  const member = room && (await store.stateEvent(room.state, 'm.room.member', userId))
+  const room = await deps.store.room(roomId)
+  if (!room || (await localMembers(room, deps)).length === 0) return undefined
+  const member = await deps.store.stateEvent(room.state, 'm.room.member', userId)
   return member?.content.membership === 'join'
 }
 
@@ -51,7 +59,7 @@ async function localInviter(room: Room, deps: { readonly store: RoomStore; reado
   const create = await store.stateEvent(room.state, 'm.room.create', '')
   const levels = powerLevelsOf(room.rules, create, await store.stateEvent(room.state, 'm.room.power_levels', ''))
   const inviter = (await localMembers(room, deps)).find((userId) => levels.user(userId) >= levels.invite)
-  if (inviter === undefined) throw forbidden('Nobody of this server may invite to the room')
+  if (inviter === undefined) throw unableToGrantJoin()
   return inviter
 }
 

@@ -3,6 +3,7 @@ import {
   badState,
   forbidden,
   guestAccessForbidden,
+  invalidParam,
   inviteBlocked,
   MatrixError,
   notFound,
@@ -38,6 +39,11 @@ interface MembershipDeps extends RemoteMembershipDeps {
   /** Whether a local user takes no invitations. */
   readonly blocksInvites: (userId: UserId) => Promise<boolean>
 }
+
+/** Servers in a room, as far as it is known here, that are asked to let a user of ours in. */
+const mostServersAsked = 10
+/** Invitations by one server that a user may have open. */
+const mostOpenInvites = 100
 
 type Alongside = NonNullable<LocalEvent['alongside']>
 
@@ -83,23 +89,26 @@ export class RoomMembership {
       throw guestAccessForbidden('Guests may not join this room')
     }
     const change = { userId, roomId, content: { ...(await this.#deps.profileOf(userId)), ...content }, alongside }
-    if (room) return this.#joinHere(room, change)
+    if (room && (await this.#joinHere(room, change))) return
     // Another user may be joining it: then it is here once that is done.
     await this.#remoteJoins.take(roomId, async () => {
       const meanwhile = await this.#residentRoom(roomId)
-      await (meanwhile ? this.#joinHere(meanwhile, change) : this.#joinThroughOthers(via, change))
+      if (!(meanwhile && (await this.#joinHere(meanwhile, change)))) await this.#joinThroughOthers(via, change)
     })
   }
 
-  async #joinHere(room: Room, { userId, roomId, content, alongside }: OwnJoin): Promise<void> {
-    if ((await this.#membershipIn(room, userId)) === 'join') return
-    const authoriser = await joinAuthoriser(room, userId, this.#deps)
-    await this.#send(userId, userId, { roomId, content: { ...content, ...authoriser, membership: 'join' }, alongside })
+  /** Resolves with whether the user is in the room now: else another server may let them in. */
+  async #joinHere(room: Room, { userId, roomId, content, alongside }: OwnJoin): Promise<boolean> {
+    if ((await this.#membershipIn(room, userId)) === 'join') return true
+    const authoriser = await joinAuthoriser(room, userId, this.#deps).catch(passOnToOthers)
+    if (authoriser) await this.#send(userId, userId, { roomId, content: { ...content, ...authoriser, membership: 'join' }, alongside })
+    return authoriser !== undefined
   }
 
   async #joinThroughOthers(via: readonly ServerName[], { userId, roomId, content }: OwnJoin): Promise<void> {
     const stored = (await this.#deps.store.memberships(userId)).get(roomId)
-    const servers = this.#servers([...via, stored?.outOfBand?.via, serverNameOf(stored?.sender ?? ''), serverNameOf(roomId)])
+    const inRoom = [...(await this.#deps.store.servers(roomId))].slice(0, mostServersAsked)
+    const servers = this.#servers([...via, stored?.outOfBand?.via, serverNameOf(stored?.sender ?? ''), serverNameOf(roomId), ...inRoom])
     const { joinThrough } = await remoteJoin()
     await this.#deps.joins.follow(roomId, (report) =>
       this.#throughAny(servers, (server) => joinThrough(server, { userId, roomId, content }, { ...this.#deps, report })),
@@ -203,7 +212,8 @@ export class RoomMembership {
 
   /**
    * Takes an invitation of one of our users from another server: verified, signed by us too, and kept until it is answered.
-   * Throws `M_UNSUPPORTED_ROOM_VERSION`, `M_FORBIDDEN` for an event that is not what it says.
+   * Throws `M_UNSUPPORTED_ROOM_VERSION`, `M_INVALID_PARAM` for an event that is not what it says, `M_INVITE_BLOCKED`, and
+   * `M_FORBIDDEN` where that server has too many invitations open.
    */
   async receiveInvite(invite: {
     readonly origin: ServerName
@@ -215,16 +225,23 @@ export class RoomMembership {
   }): Promise<Pdu> {
     const rules = rulesOf(invite.version)
     if (!rules) throw unsupportedRoomVersion(`Room version ${invite.version} is not supported`)
+    const known = await this.#deps.store.room(invite.roomId)
+    if (known && known.rules !== rules) throw invalidParam(`The room has version ${known.rules.version}`)
     const [received] = await receivePdus([invite.pdu], { roomId: invite.roomId, rules }, this.#deps.verifier)
-    if (!received || 'error' in received) throw forbidden(received?.error ?? 'The event is missing')
+    if (!received || 'error' in received) throw invalidParam(received?.error ?? 'The event is missing')
     const { event } = received
     const target = event.stateKey ?? ''
     const isInvite = event.type === 'm.room.member' && event.content.membership === 'invite' && event.eventId === invite.eventId
-    if (!isInvite || serverNameOf(event.sender) !== invite.origin) throw forbidden('The event is not the invitation that the request names')
-    if (serverNameOf(target) !== this.#deps.serverName) throw forbidden('The invited user is not of this server')
+    const isBySender = serverNameOf(event.sender) === invite.origin
+    if (!isInvite || !isBySender) throw invalidParam('The event is not the invitation that the request names')
+    if (serverNameOf(target) !== this.#deps.serverName) throw invalidParam('The invited user is not of this server')
     if (await this.#deps.blocksInvites(target)) throw inviteBlocked()
     const signed = await this.#deps.signEvent(event.pdu, rules)
     if (!(await this.#residentRoom(invite.roomId))) {
+      const open = [...(await this.#deps.store.memberships(target))].filter(
+        ([roomId, { membership, outOfBand }]) => roomId !== invite.roomId && membership === 'invite' && outOfBand?.via === invite.origin,
+      )
+      if (open.length >= mostOpenInvites) throw forbidden('This user has too many invitations of this server open')
       const outOfBand = { version: rules.version, pdu: signed, strippedState: invite.strippedState, via: invite.origin }
       const { eventId, sender } = event
       await this.#remember(target, invite.roomId, { membership: 'invite', eventId, position: 0, sender, outOfBand })
@@ -325,6 +342,12 @@ export class RoomMembership {
       { published: () => store.publish({ memberships: [[userId, roomId, stored]] }) },
     )
   }
+}
+
+/** Where we cannot let a user of ours into a restricted room, another server may. */
+function passOnToOthers(failure: unknown): undefined {
+  const isOurs = failure instanceof MatrixError && ['M_UNABLE_TO_AUTHORISE_JOIN', 'M_UNABLE_TO_GRANT_JOIN'].includes(failure.errcode)
+  if (!isOurs) throw failure
 }
 
 interface NewMember {

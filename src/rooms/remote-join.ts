@@ -6,6 +6,7 @@ import { buildPdu } from '../spec/build-pdu.ts'
 import { badJson, forbidden, incompatibleRoomVersion, unknownError } from '../spec/errors.ts'
 import { type EventId, type RoomEvent, type RoomId, type ServerName, stateKeyOf, type UserId } from '../spec/event.ts'
 import { parseEvent } from '../spec/event-format.ts'
+import { serverNameOf } from '../spec/identifiers.ts'
 import { isObject, type JsonObject, type JsonValue } from '../spec/json.ts'
 import { type RoomVersionRules, rulesOf, supportedRoomVersions } from '../spec/room-version.ts'
 import { unfinishedJoins } from '../storage/tables/rooms.ts'
@@ -15,7 +16,9 @@ import { receivePdus } from './incoming.ts'
 import { importRoom } from './join-import.ts'
 import type { ReportJoin } from './join-progress.ts'
 import type { EventVerifier, MembershipTemplate, RemoteServers, SendJoinResult, SignEvent } from './remote.ts'
+import type { RoomDraft } from './room-draft.ts'
 import type { RoomQueue } from './room-queue.ts'
+import { memberEvents } from './room-store.ts'
 
 export interface RemoteMembershipDeps {
   readonly queue: RoomQueue
@@ -79,7 +82,7 @@ export async function membershipFromTemplate(
 export async function joinThrough(
   via: ServerName,
   attempt: Attempt,
-  { report, ...deps }: RemoteMembershipDeps & { readonly report: ReportJoin },
+  { report, ...deps }: RemoteMembershipDeps & { readonly serverName: ServerName; readonly report: ReportJoin },
 ): Promise<void> {
   const { roomId, userId } = attempt
   const template = await deps.remote.makeMembership(via, 'join', { roomId, userId, versions: supportedRoomVersions() })
@@ -92,7 +95,7 @@ export async function joinThrough(
   await deps.queue.enqueue(roomId, async (draft) => {
     if (!draft.exists) draft.begin(rules)
     // Between leaving and coming back the room went on without us: what we knew as its head no longer is.
-    draft.startAfresh()
+    if (!(await isResident(draft, deps.serverName))) draft.startAfresh()
     const finding = await judgeByAuthEvents(draft, join)
     if (finding.kind === 'unknown') throw unknownError(`${via} did not tell us what our join rests on`, 502)
     const placed = await draft.place(join, {
@@ -124,16 +127,24 @@ async function wholeState(
   throw unknownError(`${via} left members out of the state of the room, and no server gives them`, 502)
 }
 
-/** The join as the resident server signed it, where it needs that; it must be the very event that we sent. */
+/** Whether a user of `serverName` is in the room: another may have joined meanwhile. */
+async function isResident(draft: RoomDraft, serverName: ServerName): Promise<boolean> {
+  const ours = memberEvents(draft.state).filter(([userId]) => serverNameOf(userId) === serverName)
+  const found = await draft.find(ours.map(([, eventId]) => eventId))
+  return [...found.values()].some(({ event }) => event.content.membership === 'join')
+}
+
+/** The join as the resident server signed it; it must be the very event that we sent. Throws where it needs that and is not signed. */
 async function countersignedJoin(
   sent: RoomEvent,
   result: SendJoinResult,
   by: { readonly rules: RoomVersionRules; readonly verifier: EventVerifier },
 ): Promise<RoomEvent> {
-  if (!result.event) return sent
-  const [received] = await receivePdus([result.event], { roomId: sent.roomId, rules: by.rules }, by.verifier)
-  if (!received || 'error' in received || received.event.eventId !== sent.eventId) return sent
-  return received.event
+  const [received] = await receivePdus(result.event ? [result.event] : [], { roomId: sent.roomId, rules: by.rules }, by.verifier)
+  if (received && !('error' in received) && received.event.eventId === sent.eventId) return received.event
+  const needsIt = by.rules.auth.restricted && sent.content.join_authorised_via_users_server !== undefined
+  if (needsIt) throw unknownError('The server that should have let us in did not sign our join', 502)
+  return sent
 }
 
 /** Events that a template refers to; in room versions 1 and 2 with their reference hashes. */

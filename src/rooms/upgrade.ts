@@ -61,7 +61,8 @@ export class RoomUpgrader {
     const old = await this.#deps.store.room(roomId)
     if (!old) throw notFound('There is no such room')
     await this.#checkMayClose(old, userId)
-    const replacement = await this.#replacement(old, { ...request, rules })
+    const additionalCreators = rules.auth.privilegedCreators ? request.additionalCreators : []
+    const replacement = await this.#replacement(old, { ...request, rules, additionalCreators })
     await this.close(old.roomId, replacement, userId)
     return replacement
   }

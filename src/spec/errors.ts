@@ -87,6 +87,13 @@ export const userLocked = (message = 'This account is locked'): MatrixError =>
 /** 403: it is not allowed. */
 export const forbidden = (message: string): MatrixError => error(403, 'M_FORBIDDEN', message)
 
+/** 400: whether the conditions of a restricted room are met cannot be seen from here: another server may know. */
+export const unableToAuthoriseJoin = (): MatrixError =>
+  error(400, 'M_UNABLE_TO_AUTHORISE_JOIN', 'This server cannot see whether the conditions of the room are met')
+
+/** 400: a condition of a restricted room is met, but nobody of this server may let others in: another server may. */
+export const unableToGrantJoin = (): MatrixError => error(400, 'M_UNABLE_TO_GRANT_JOIN', 'Nobody of this server may invite to the room')
+
 /** 403: the user takes no invitations. */
 export const inviteBlocked = (): MatrixError => error(403, 'M_INVITE_BLOCKED', 'This user takes no invitations')
 

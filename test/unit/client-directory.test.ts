@@ -110,6 +110,18 @@ describe('the published directory', () => {
 
 describe('an upgrade', () => {
   test.each([
+    ['12', [bob]],
+    ['11', undefined],
+  ])('to version %s takes further creators for what they are there', async (version, creators) => {
+    const api = await openClientApi()
+    const old = await api.createRoom(alice)
+    const wish = { new_version: version, additional_creators: [bob] }
+    const { replacement_room: replacement } = await api.post(alice, `${rooms(old)}/upgrade`, wish)
+    const create = await api.get(alice, `${rooms(String(replacement))}/state/m.room.create`)
+    expect(create.additional_creators).toEqual(creators)
+  })
+
+  test.each([
     ['10', '12'],
     ['12', '11'],
   ])('replaces a room of version %s by one of version %s that is like it', async (from, to) => {

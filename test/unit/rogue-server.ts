@@ -85,6 +85,8 @@ export class RogueServer {
   /** The events that `home` sent it. */
   readonly received: Pdu[] = []
   script: Script = () => undefined
+  /** Whether it signs the joins that come through it. */
+  countersigns = false
   roomId = ''
   rules: RoomVersionRules
   /** The newest event it knows of, and its depth. */
@@ -264,7 +266,8 @@ export class RogueServer {
     if (!isTransaction) this.asked.push(asked)
     else if (Array.isArray(asked.body.pdus)) this.received.push(...asked.body.pdus.filter(isObject))
     const answer = this.script(asked) ?? (isTransaction ? { pdus: {} } : undefined)
-    return answer ? Response.json(answer) : Response.json({ errcode: 'M_NOT_FOUND', error: 'no' }, { status: 404 })
+    const signed = this.countersigns && url.pathname.includes('/send_join/') ? { event: await this.sign(asked.body) } : {}
+    return answer ? Response.json({ ...answer, ...signed }) : Response.json({ errcode: 'M_NOT_FOUND', error: 'no' }, { status: 404 })
   }
 }
 

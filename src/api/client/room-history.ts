@@ -5,6 +5,7 @@ import { notFound } from '../../spec/errors.ts'
 import { stateKeyOf } from '../../spec/event.ts'
 import type { JsonObject } from '../../spec/json.ts'
 import type { StateTrie } from '../../spec/state-trie.ts'
+import { isLater } from '../../sync/aggregations.ts'
 import { eventTest, limitOf, parseFilter, type RoomEventFilter } from '../../sync/event-filter.ts'
 import type { History } from '../../sync/history.ts'
 import { memberOf, sendersOf } from '../../sync/room-state.ts'
@@ -129,15 +130,12 @@ function timestampEndpoint({ views, history }: RoomHistoryDeps): Endpoint {
   })
 }
 
-/** The membership events of those who sent the events, as they were at the first of them. */
+/** The membership events of those who sent the events, as they were at the newest of them: the reader may not see later ones. */
 async function sendersState(views: RoomViews, view: RoomView, records: readonly EventRecord[]): Promise<JsonObject[]> {
-  const [first] = records
+  const [first, ...others] = records
   if (!first) return []
-  const state = await views.store.stateBefore(first)
-  const eventIds = [...sendersOf(records)].flatMap((userId) => {
-    const key = stateKeyOf('m.room.member', userId)
-    return state.get(key) ?? view.room.state.get(key) ?? []
-  })
+  const state = await views.store.stateAfter(others.reduce((newest, record) => (isLater(record, newest) ? record : newest), first))
+  const eventIds = [...sendersOf(records)].flatMap((userId) => state.get(stateKeyOf('m.room.member', userId)) ?? [])
   return views.events.writeState([...(await views.store.events(eventIds)).values()], view.audience)
 }
 

@@ -5,7 +5,8 @@ import type { EventVerifier } from '../../rooms/remote.ts'
 import { forbidden, incompatibleRoomVersion, invalidParam, missingParam, notFound } from '../../spec/errors.ts'
 import type { EventId, Pdu, RoomId, ServerName, UserId } from '../../spec/event.ts'
 import { parseEvent } from '../../spec/event-format.ts'
-import type { JsonObject } from '../../spec/json.ts'
+import { serverNameOf } from '../../spec/identifiers.ts'
+import { isObject, type JsonObject } from '../../spec/json.ts'
 import { type RoomVersionRules, rulesOf } from '../../spec/room-version.ts'
 import { anyObject, parameter, pduNestingLimit } from './inputs.ts'
 
@@ -22,47 +23,79 @@ export interface InviteDeps {
   }
   readonly verifier: EventVerifier
   readonly view: ServerView
+  readonly serverName: ServerName
   /** Whether there is such an account here. */
   readonly hasUser: (userId: UserId) => Promise<boolean>
 }
 
+const roomState = v.pipe(v.array(anyObject), v.maxLength(100))
 const invite = v.looseObject({
   room_version: v.string(),
   event: anyObject,
-  invite_room_state: v.optional(v.pipe(v.array(anyObject), v.maxLength(100))),
+  invite_room_state: v.optional(roomState),
 })
+const oldInvite = v.custom<JsonObject>(
+  (body) =>
+    isObject(body) && v.is(v.looseObject({ unsigned: v.optional(v.looseObject({ invite_room_state: v.optional(roomState) })) }), body),
+  'not an invitation',
+)
 
-/** `PUT /invite` of version 2; version 1 was for rooms of versions 1 and 2 (Server-Server API, "Inviting to a room"). */
+/** Rooms whose invitations come by version 1 of the request: those of versions 1 and 2, whose events look the same. */
+const versionOfOld = '1'
+
+interface Invitation {
+  readonly version: string
+  readonly pdu: Pdu
+  readonly strippedState: readonly JsonObject[]
+}
+
+/** `PUT /invite` (Server-Server API, "Inviting to a room"). */
 export function inviteEndpoints(deps: InviteDeps): Endpoint[] {
   return [
     forServer({
       method: 'PUT',
       path: '/_matrix/federation/v2/invite/:roomId/:eventId',
       body: invite,
-      bodyLimit: 8 << 20,
       nestingLimit: pduNestingLimit,
       handle: async ({ server, params, body }) => {
-        const roomId = parameter.roomId(params)
-        const eventId = parameter.eventId(params)
-        const rules = rulesOf(body.room_version)
-        if (!rules) throw incompatibleRoomVersion(body.room_version)
-        if (await deps.view.isBanned(server, roomId)) throw forbidden(`${server} is banned from this room`)
-        const target = body.event.state_key
-        if (typeof target !== 'string' || !(await deps.hasUser(target))) throw notFound('The invited user does not exist')
-        const strippedState = body.invite_room_state ?? []
-        if (rules.roomId === 'create-event-hash') await assertRoomState({ roomId, rules, strippedState }, deps.verifier)
-        const pdu = await deps.membership.receiveInvite({
-          origin: server,
-          roomId,
-          eventId,
-          version: body.room_version,
-          pdu: body.event,
-          strippedState,
-        })
-        return { event: pdu }
+        const invitation = { version: body.room_version, pdu: body.event, strippedState: body.invite_room_state ?? [] }
+        return { event: await receive(deps, { server, params, invitation }) }
+      },
+    }),
+    forServer({
+      method: 'PUT',
+      path: '/_matrix/federation/v1/invite/:roomId/:eventId',
+      body: oldInvite,
+      nestingLimit: pduNestingLimit,
+      handle: async ({ server, params, body }) => {
+        const invitation = { version: versionOfOld, pdu: body, strippedState: oldStrippedState(body) }
+        return [200, { event: await receive(deps, { server, params, invitation }) }]
       },
     }),
   ]
+}
+
+async function receive(
+  deps: InviteDeps,
+  sent: { readonly server: ServerName; readonly params: Readonly<Record<string, string>>; readonly invitation: Invitation },
+): Promise<Pdu> {
+  const { server, params, invitation } = sent
+  const { version, pdu, strippedState } = invitation
+  const roomId = parameter.roomId(params)
+  const eventId = parameter.eventId(params)
+  const rules = rulesOf(version)
+  if (!rules) throw incompatibleRoomVersion(version)
+  if (await deps.view.isBanned(server, roomId)) throw forbidden(`${server} is banned from this room`)
+  const target = pdu.state_key
+  if (typeof target !== 'string') throw invalidParam('The event invites nobody')
+  if (serverNameOf(target) === deps.serverName && !(await deps.hasUser(target))) throw notFound('The invited user does not exist')
+  if (rules.roomId === 'create-event-hash') await assertRoomState({ roomId, rules, strippedState }, deps.verifier)
+  return deps.membership.receiveInvite({ origin: server, roomId, eventId, version, pdu, strippedState })
+}
+
+function oldStrippedState({ unsigned }: JsonObject): JsonObject[] {
+  const state = isObject(unsigned) ? unsigned.invite_room_state : undefined
+  return Array.isArray(state) ? state.filter(isObject) : []
 }
 
 /** From room version 12 on the state that comes with an invite is made of whole events, which prove what room it is. */

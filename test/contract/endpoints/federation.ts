@@ -121,6 +121,24 @@ async function invite(world: FederationWorld): Promise<ServerSample> {
   return { params: { roomId: String(room_id), eventId: id }, body: { room_version: '11', event: pdu, invite_room_state: [] } }
 }
 
+/** The same to a room of version 1, whose events have chosen ids. */
+async function oldInvite(world: FederationWorld): Promise<ServerSample> {
+  const event = {
+    event_id: `$${world.fresh('invite')}:guest.example`,
+    origin: 'guest.example',
+    type: 'm.room.member',
+    room_id: `!${world.fresh('room')}:guest.example`,
+    sender: world.bob.userId,
+    state_key: world.alice.userId,
+    content: { membership: 'invite' },
+    depth: 9,
+    prev_events: [],
+    auth_events: [],
+  }
+  const { eventId, pdu } = await signedEvent(event, { origin: 'guest.example', version: '1' })
+  return { params: { roomId: event.room_id, eventId }, body: { ...pdu, unsigned: { invite_room_state: [] } } }
+}
+
 /** Coming to rooms and going. */
 const memberships: Readonly<Record<string, ServerRow>> = {
   [`GET ${path}/v1/make_join/:roomId/:userId`]: make('join', publicRoom),
@@ -140,6 +158,15 @@ const memberships: Readonly<Record<string, ServerRow>> = {
         params: { roomId: nowhere, eventId: '$none' },
         body: { room_version: '11', event: { state_key: '@nobody:home.example' } },
       }),
+      '400 M_INVALID_PARAM': () => ({ params: { roomId: nowhere, eventId: '$none' }, body: { room_version: '11', event: {} } }),
+    },
+  },
+  [`PUT ${path}/v1/invite/:roomId/:eventId`]: {
+    request: oldInvite,
+    others: 'refused',
+    errors: {
+      '404 M_NOT_FOUND': () => ({ params: { roomId: nowhere, eventId: '$none' }, body: { state_key: '@nobody:home.example' } }),
+      '400 M_INVALID_PARAM': () => ({ params: { roomId: nowhere, eventId: '$none' }, body: {} }),
     },
   },
 }

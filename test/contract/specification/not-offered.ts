@@ -58,9 +58,6 @@ const noIdentityServer = noEndpoint('no identity server is spoken to')
 const serverServer: Table = {
   'GET /.well-known/matrix/server': noEndpoint('the relay answers it'),
   'GET /_matrix/federation/v1/query/{queryType}': noEndpoint('stands for the queries that have entries of their own'),
-  'PUT /_matrix/federation/v1/invite/{roomId}/{eventId}': noEndpoint(
-    'for rooms of versions 1 and 2: version 2 of the request serves them all',
-  ),
   'PUT /_matrix/federation/v1/exchange_third_party_invite/{roomId}': noIdentityServer,
   'PUT /_matrix/federation/v1/3pid/onbind': noIdentityServer,
   'POST /_matrix/policy/v1/sign': noEndpoint('this is no policy server'),
