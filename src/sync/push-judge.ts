@@ -57,12 +57,13 @@ export function mayNotify({ stored }: EventRecord): boolean {
   return stored.live && stored.status === 'accepted' && stored.redactedBy === undefined
 }
 
-/** Up to which position a user has read: all of a room under the empty key, or a thread of it. */
+/** Up to which position a user has read: all of a room under the empty key, or a thread of it. What is not live came before all that is. */
 export async function readMarks(store: RoomStore, receipts: readonly ReceiptEntry[]): Promise<Map<string, Position>> {
   const records = await store.events(receipts.map(({ eventId }) => eventId))
   const marks = new Map<string, Position>()
   for (const { threadId = '', eventId } of receipts) {
-    const position = records.get(eventId)?.position ?? 0
+    const record = records.get(eventId)
+    const position = record?.stored.live ? record.position : 0
     marks.set(threadId, Math.max(position, marks.get(threadId) ?? 0))
   }
   return marks

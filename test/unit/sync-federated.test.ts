@@ -97,6 +97,21 @@ describe('a room shared with another server', () => {
     expect((await sync(b, bob, (await sync(b, bob)).next_batch)).rooms).toBeUndefined()
   })
 
+  test('is read no further by a receipt on history that was fetched later', async () => {
+    const { a, b, deliver } = await pair()
+    const roomId = await a.createRoom(alice, { preset: 'public_chat' })
+    const old = await a.send(alice, roomId, 'old')
+    for (let i = 0; i < 30; i++) await a.send(alice, roomId, `${i}`)
+    await b.post(bob, `/v3/join/${encode(roomId)}?via=a.example`)
+    await deliver(a, b, [await a.send(alice, roomId, 'new')])
+    for (let from = '', pages = 0; from !== 'undefined' && pages < 20; pages++)
+      from = String((await b.get(bob, `${rooms(roomId)}/messages?dir=b&limit=20${from === '' ? '' : `&from=${from}`}`)).end)
+    const count = async () => at(await sync(b, bob), 'rooms', 'join', roomId, 'unread_notifications', 'notification_count')
+    expect(await count()).toBe(1)
+    await b.post(bob, `${rooms(roomId)}/receipt/m.read/${encode(old)}`)
+    expect(await count()).toBe(1)
+  })
+
   test('shows what arrives late exactly once, as new, and at its place in history', async () => {
     const { a, b, deliver } = await pair()
     const roomId = await a.createRoom(alice, { preset: 'public_chat' })
