@@ -68,6 +68,10 @@ export class Neighbourhood {
   }
 
   async #localJoin(userId: UserId, roomId: RoomId): Promise<void> {
+    const present = await this.#deps.store.joinedUsers(roomId)
+    const isFirst = !present.some((other) => other !== userId && serverNameOf(other) === this.#deps.serverName)
+    // What is still kept of them, by a crash or otherwise, is from before they were strangers.
+    if (isFirst) await this.#forgetStrangers(present, roomId)
     const known = await this.#neighbours(userId, roomId)
     const servers = [...(await this.#deps.roomServers.now(roomId))].filter((server) => !known.has(server))
     await this.#deps.deviceLists.announce(userId, servers)
@@ -84,11 +88,15 @@ export class Neighbourhood {
     }
   }
 
-  /** Forgets the devices of those users of other servers who share no room with anyone here: nobody tells us of changes. */
-  async #forgetStrangers(candidates: readonly UserId[]): Promise<void> {
+  /**
+   * Forgets the devices of those users of other servers who share no room with anyone here, `exceptIn` left aside: nobody tells
+   * us of changes.
+   */
+  async #forgetStrangers(candidates: readonly UserId[], exceptIn?: RoomId): Promise<void> {
     const { store, currentMembers, remoteDeviceLists } = this.#deps
     const strangers = new Set(await remoteDeviceLists.kept(candidates))
-    for (const roomId of strangers.size === 0 ? [] : await store.roomIds()) {
+    const rooms = strangers.size === 0 ? [] : (await store.roomIds()).filter((roomId) => roomId !== exceptIn)
+    for (const roomId of rooms) {
       const users = await currentMembers.joinedUsers(roomId)
       if (users.some((userId) => serverNameOf(userId) === this.#deps.serverName)) for (const userId of users) strangers.delete(userId)
     }

@@ -67,19 +67,21 @@ export class RemoteDeviceLists {
       found = await fetch()
       return found
     } finally {
-      for (const userId of userIds) await this.#keep(userId, found.get(userId))
+      await Promise.all(userIds.map((userId) => this.#keep(userId, found.get(userId))))
     }
   }
 
-  /** Those of the users of whose devices anything is kept. */
+  /** Those of the users of whose devices anything is kept, or being asked for. */
   async kept(userIds: readonly UserId[]): Promise<UserId[]> {
     const rows = await this.#storage.read([remoteDevices], (tx) => tx.getMany(remoteDevices, userIds))
-    return userIds.filter((_, index) => rows[index] !== undefined)
+    return userIds.filter((userId, index) => rows[index] !== undefined || this.#fetching.has(userId))
   }
 
-  /** A user of another server shares no room with us any more: nobody tells us of changes. */
+  /** A user of another server shares no room with us any more: nobody tells us of changes, nor of what is being asked for. */
   async unsubscribed(userId: UserId): Promise<void> {
-    await this.#turns.take(userId, () => this.#storage.commit([remove(remoteDevices, userId)], 'relaxed'))
+    const fetch = this.#fetching.get(userId)
+    if (fetch) fetch.updated = true
+    await this.#turns.take(userId, () => this.#storage.commit([remove(remoteDevices, userId)], 'strict'))
   }
 
   /** Takes an `m.device_list_update` EDU. */
@@ -126,7 +128,8 @@ export class RemoteDeviceLists {
     await this.#turns.take(userId, async () => {
       const list: StoredRemoteDevices = found && !overtaken ? found : { devices: {}, ...found, stale: true }
       const row = put(remoteDevices, userId, list)
-      if (!overtaken) return this.#storage.commit([row], 'relaxed')
+      // Strict: whom a crash made us forget, clients that were answered would never be told of again.
+      if (!overtaken) return this.#storage.commit([row], 'strict')
       const seen = await this.#deviceLists.prepareSeen(userId)
       const { published } = seen
       await this.#stream.commit(seen.count, (first) => [row, ...seen.writes(first)], { published })

@@ -1,4 +1,5 @@
 import { afterEach, beforeEach, describe, expect, test } from 'vitest'
+import { put } from '../../src/ports/storage.ts'
 import type { JsonObject } from '../../src/spec/json.ts'
 import { remoteDevices } from '../../src/storage/tables/keys.ts'
 import { type InProcessHomeserver, InProcessNetwork } from '../contract/homeservers-in-process.ts'
@@ -104,6 +105,17 @@ describe('servers that come to share a room', () => {
     await a.homeserver.idle()
     expect(await known(a, '@bob:b.example')).toBeDefined()
     await ask(a, 'POST', `/v3/rooms/${encodeURIComponent(roomId)}/leave`, { token: alice, body: {} })
+    await a.homeserver.idle()
+    expect(await known(a, '@bob:b.example')).toBeUndefined()
+  })
+
+  test('keep nothing of whom they meet again that they knew before they parted', async () => {
+    const roomId = encodeURIComponent(await meet())
+    await ask(a, 'POST', `/v3/rooms/${roomId}/leave`, { token: alice, body: {} })
+    await a.homeserver.idle()
+    // As a crash at the parting leaves it.
+    await a.storage.commit([put(remoteDevices, '@bob:b.example', { devices: {} })])
+    await ask(a, 'POST', `/v3/join/${roomId}?server_name=b.example`, { token: alice, body: {} })
     await a.homeserver.idle()
     expect(await known(a, '@bob:b.example')).toBeUndefined()
   })

@@ -2,6 +2,7 @@ import fc from 'fast-check'
 import { beforeEach, describe, expect, test } from 'vitest'
 import type { JsonObject } from '../../src/spec/json.ts'
 import { crossSigningKeysOf, deviceKeysOf, json, publicKey, signed } from './keys-fixture.ts'
+import { homeWorld, RogueServer } from './rogue-server.ts'
 import { openUsers, type UsersFixture } from './users-fixture.ts'
 
 interface User {
@@ -316,6 +317,18 @@ describe("other servers' devices", () => {
     expect(asked).toBe(2)
   })
 
+  test('an answer that a parting overtook is not kept', async () => {
+    const answer = home.others.query
+    home.others.query = async (server, keys) => {
+      for (const stranger of await home.remoteDeviceLists.kept([carol])) await home.remoteDeviceLists.unsubscribed(stranger)
+      return answer?.(server, keys) ?? {}
+    }
+    await devices()
+    home.others.query = answer
+    await devices()
+    expect(asked).toBe(2)
+  })
+
   test('cannot be changed by another server, nor by nonsense', async () => {
     await devices()
     const since = home.stream.current
@@ -345,6 +358,24 @@ describe("other servers' devices", () => {
     const since = home.stream.current
     await update({ stream_id: 5, keys: desk })
     expect(await changedFor(alice, since)).toEqual([carol])
+  })
+
+  test('are followed after a crash as before it: who was answered is told of changes', async () => {
+    const whole = await homeWorld()
+    const other = new RogueServer(whole, 'other.example')
+    await other.join(await whole.room())
+    other.script = ({ path }) => (path.endsWith('/user/keys/query') ? { device_keys: {} } : undefined)
+    const { next_batch: since } = await whole.must('GET', '/v3/sync?timeout=0')
+    await whole.must('POST', '/v3/keys/query', { device_keys: { [other.userId]: [] } })
+    whole.server.crash()
+    await whole.server.start()
+    const content = { user_id: other.userId, device_id: 'TABLET', stream_id: 1, prev_id: [], deleted: true }
+    const body = { origin: other.name, origin_server_ts: 1, pdus: [], edus: [{ edu_type: 'm.device_list_update', content }] }
+    await other.ask('PUT', ['v1', 'send', 'update'], { body })
+    await whole.settle()
+    expect(await whole.must('GET', `/v3/sync?timeout=0&since=${String(since)}`)).toMatchObject({
+      device_lists: { changed: [other.userId] },
+    })
   })
 
   test('bring cross-signing keys, which their server may replace', async () => {
