@@ -13,7 +13,8 @@ export class Deeds {
   readonly #weighted: readonly Deed[]
   #count = 0
 
-  constructor(world: World) {
+  /** @param varied whether users also renew their devices' keys and look up those of others, and change visibility more often. */
+  constructor(world: World, varied: boolean) {
     this.#world = world
     const kinds: readonly (readonly [weight: number, Deed])[] = [
       [30, (by, room) => by.say(room.roomId, this.#words(by))],
@@ -33,6 +34,7 @@ export class Deeds {
       [6, (by, room) => this.#redact(by, room)],
       [2, (by, room) => this.#changeAcl(by, room)],
       [2, (by, room) => by.ask('PUT', `${pathOf(room)}/typing/${encodeURIComponent(by.userId)}`, { typing: true, timeout: 5_000 })],
+      ...(varied ? this.#furtherDeeds() : []),
     ]
     this.#weighted = kinds.flatMap(([weight, deed]) => Array.from({ length: weight }, () => deed))
   }
@@ -47,6 +49,14 @@ export class Deeds {
     const acl = await by.ask('GET', `${pathOf(room)}/state/m.room.server_acl/`)
     if (acl?.status !== 200 || JSON.stringify(acl.body.deny) === '[]') return
     await this.#setState(by, room, { type: 'm.room.server_acl', content: { allow: ['*'], deny: [] } })
+  }
+
+  #furtherDeeds(): [weight: number, Deed][] {
+    return [
+      [6, (by, room) => this.#changeVisibility(by, room)],
+      [6, (by) => by.renewKeys(this.#words(by))],
+      [12, (by) => by.lookUp(this.#anyone().userId)],
+    ]
   }
 
   #words(by: SimulatedClient): string {

@@ -1,6 +1,8 @@
+import { memberEvents } from '../../src/rooms/room-store.ts'
 import { canonicalJson } from '../../src/spec/canonical-json.ts'
-import type { EventId } from '../../src/spec/event.ts'
+import { type EventId, stateKeyOf } from '../../src/spec/event.ts'
 import { hasValidContentHash } from '../../src/spec/event-hash.ts'
+import { historyVisibilityOf, mayServerSee } from '../../src/spec/history-visibility.ts'
 import { serverNameOf } from '../../src/spec/identifiers.ts'
 import { redact } from '../../src/spec/redaction.ts'
 import { isAllowedByAcl } from '../../src/spec/server-acl.ts'
@@ -26,7 +28,8 @@ export function checkRoom(
   serversOf: (state: StateTrie) => ReadonlySet<string>,
 ): RoomFindings {
   const faults = model.unjudged.map((eventId) => `no server holds all that comes before ${eventId}`)
-  for (const view of views) faults.push(...verdictFaults(model, view), ...replayFaults(model, view), ...signatureFaults(view))
+  for (const view of views)
+    faults.push(...verdictFaults(model, view), ...replayFaults(model, view), ...signatureFaults(view), ...exposureFaults(model, view))
   const residents = views.filter((view) => isResident(view.server, view))
   const circle = largestCircle(residents)
   for (const view of circle) faults.push(...missingFaults(view, { model, senders: views, serversOf }))
@@ -81,6 +84,27 @@ function signatureFaults({ server, records, room }: RoomView): string[] {
     // A redacted event may come without what its hash covers.
     const isWhole = hasValidContentHash(stored.pdu) || canonicalJson(redact(stored.pdu, room.rules)) === canonicalJson(stored.pdu)
     return isSigned && isWhole ? [] : [`${server} stores ${event.eventId}, which does not verify`]
+  })
+}
+
+/**
+ * What other servers gave whole to this one, one of its users might see (Client-Server API, "Room history visibility"), with the
+ * benefit of a later join. State is told to servers whatever the visibility is.
+ */
+function exposureFaults(model: RoomModel, { server, records, room }: RoomView): string[] {
+  return records.flatMap(({ event, stored }) => {
+    const before = model.judged.get(event.eventId)?.stateBefore
+    const isRedacted = canonicalJson(redact(stored.pdu, room.rules)) === canonicalJson(stored.pdu)
+    if (!before || isRedacted || event.stateKey !== undefined || serverNameOf(event.sender) === server) return []
+    const setting = model.judged.get(before.get(stateKeyOf('m.room.history_visibility', '')) ?? '')?.event
+    const memberships = memberEvents(before).filter(([userId]) => serverNameOf(userId) === server)
+    const viewers = memberships.map(([userId, holder]) => {
+      return { userId, membership: model.judged.get(holder)?.event.content.membership, joinedAfter: true }
+    })
+    // Who joined only later has no membership before the event.
+    const newcomer = { userId: '', membership: undefined, joinedAfter: true }
+    const isVisible = mayServerSee(event, historyVisibilityOf(setting?.content), [...viewers, newcomer])
+    return isVisible ? [] : [`${server} was given ${event.eventId}, which none of its users may see`]
   })
 }
 

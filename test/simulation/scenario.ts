@@ -5,6 +5,7 @@ import type { StateTrie } from '../../src/spec/state-trie.ts'
 import { stagedPdus } from '../../src/storage/tables/rooms.ts'
 import { clientFaults, type ReadHistory, readHistory } from './client-checks.ts'
 import { Deeds } from './deeds.ts'
+import { acquaintances, deviceFaults } from './device-checks.ts'
 import { checkRoom } from './room-checks.ts'
 import { RoomModel } from './room-model.ts'
 import { type RoomView, viewRoom } from './room-view.ts'
@@ -30,6 +31,8 @@ export interface Plan {
   readonly rooms?: number
   readonly rounds?: number
   readonly version?: string
+  /** Whether users also renew the keys of their devices, and more of them change who sees history; so it is if it is not given. */
+  readonly varied?: boolean
 }
 
 /**
@@ -66,7 +69,7 @@ class Run {
   constructor(world: World, plan: Plan) {
     this.#world = world
     this.#plan = plan
-    this.#deeds = new Deeds(world)
+    this.#deeds = new Deeds(world, plan.varied ?? true)
   }
 
   /** Everyone registers, some make rooms, all join them. */
@@ -133,9 +136,11 @@ class Run {
       faults.push(...disk.reusedPositions.map((position) => `${name} used the position ${position}`), ...errors)
 
     const counts = { runs: 1, events: 0, softFailed: 0, rejected: 0, residents: 0, agreeing: 0 }
+    const allViews: RoomView[][] = []
     for (const room of world.rooms) {
       const histories = await this.#readHistories(room)
       const views = await this.#views(room)
+      allViews.push(views)
       const model = modelOf(room, views)
       const found = checkRoom(model, views, (state) => serversIn(model, state))
       faults.push(...found.faults.map((fault) => `${room.roomId} (version ${room.version}): ${fault}`))
@@ -152,8 +157,10 @@ class Run {
       counts.residents += found.residents
       counts.agreeing += found.agreeing.length
     }
+    const pairs = acquaintances(world.clients, allViews)
+    faults.push(...(await world.during(deviceFaults(pairs))))
     for (const client of world.clients) faults.push(...client.faults)
-    return { faults, counts }
+    return { faults, counts: { ...counts, pairs: pairs.length } }
   }
 
   /** What came for a room that all agree on has been dealt with. */
@@ -170,7 +177,9 @@ class Run {
     const { random, clients, rooms } = this.#world
     const version = this.#plan.version ?? random.pick(supportedRoomVersions())
     const power = { users_default: random.pick([0, 50]), state_default: random.pick([0, 50]) }
-    const body = { preset: 'public_chat', room_version: version, power_level_content_override: power }
+    const events = { 'm.room.power_levels': 100, 'm.room.history_visibility': power.state_default }
+    const override = (this.#plan.varied ?? true) ? { ...power, events } : power
+    const body = { preset: 'public_chat', room_version: version, power_level_content_override: override }
     const roomId = String((await this.#world.during(founder.must('POST', '/v3/createRoom', body))).body.room_id)
     for (const client of clients.filter((other) => other !== founder)) {
       await this.#world.during(client.must('POST', `/v3/join/${encodeURIComponent(roomId)}?via=${founder.server.name}`, {}))

@@ -10,6 +10,7 @@ const help = `Runs simulations of several homeservers (see test/simulation), eac
   --rooms N
   --rounds N     rounds of deeds and faults
   --version V    the version of all rooms
+  --plain        nobody renews the keys of devices, and few change who sees history
   --stop         at the first failure`
 
 const { values } = parseArgs({
@@ -21,6 +22,7 @@ const { values } = parseArgs({
     rooms: { type: 'string' },
     rounds: { type: 'string' },
     version: { type: 'string' },
+    plain: { type: 'boolean', default: false },
     trace: { type: 'boolean', default: false },
     stop: { type: 'boolean', default: false },
     help: { type: 'boolean', default: false },
@@ -40,13 +42,13 @@ const plan = {
   ...(rounds === undefined ? {} : { rounds: Number(rounds) }),
   ...(version === undefined ? {} : { version }),
 }
-const options = Object.entries(plan).map(([name, value]) => ` --${name} ${value}`)
+const options = [...Object.entries(plan).map(([name, value]) => ` --${name} ${value}`), ...(values.plain ? [' --plain'] : [])]
 const unhandled: string[] = []
 process.on('unhandledRejection', (reason) => unhandled.push(reason instanceof Error ? (reason.stack ?? reason.message) : String(reason)))
 const totals: Record<string, number> = { diverged: 0 }
 let failed = 0
 for (let seed = first; seed < first + runs; seed++) {
-  const { faults: found, trace, diverged, counts } = await runScenario(seed, plan)
+  const { faults: found, trace, diverged, counts } = await runScenario(seed, { ...plan, varied: !values.plain })
   const faults = [...found, ...unhandled.splice(0)]
   if (values.trace) console.log(trace.join('\n'))
   for (const [name, count] of Object.entries({ ...counts, diverged: Number(diverged) })) totals[name] = (totals[name] ?? 0) + count

@@ -1,6 +1,11 @@
 import type { Clock } from '../../src/ports/clock.ts'
+import { encodeBase64 } from '../../src/spec/base64.ts'
+import { canonicalJson } from '../../src/spec/canonical-json.ts'
 import type { JsonObject, JsonValue } from '../../src/spec/json.ts'
 import { isObject } from '../../src/spec/json.ts'
+import { signingBytes, withSignature } from '../../src/spec/signing.ts'
+import { DeviceBook } from './device-book.ts'
+import { nodeSigner } from './node-signer.ts'
 import type { SeededRandom } from './seeded-random.ts'
 import { ShownRoom } from './shown-room.ts'
 import type { SimulatedServer } from './simulated-server.ts'
@@ -29,6 +34,7 @@ export class SimulatedClient {
   readonly #random: SeededRandom
   readonly #filter: string
   #token = ''
+  #deviceId = ''
   #since: string | undefined
   #transactions = 0
   #stopped = false
@@ -38,6 +44,7 @@ export class SimulatedClient {
   /** To-device messages that were acknowledged, by their text, and to whom; and those that came. */
   readonly posted: { readonly to: string; readonly text: string }[] = []
   readonly letters: string[] = []
+  readonly devices = new DeviceBook()
   /** Answers that no server may give. */
   readonly faults: string[] = []
 
@@ -56,6 +63,7 @@ export class SimulatedClient {
   async register(): Promise<void> {
     const { body } = await this.must('POST', '/v3/register', { username: this.name, password: 'secret', auth: { type: 'm.login.dummy' } })
     this.#token = String(body.access_token)
+    this.#deviceId = String(body.device_id)
   }
 
   /** One request; `undefined` when the server is down or goes down meanwhile. */
@@ -91,6 +99,26 @@ export class SimulatedClient {
   async post(to: string, text: string): Promise<void> {
     const reply = await this.#insist(`/v3/sendToDevice/m.letter/${this.#transaction()}`, { messages: { [to]: { '*': { text } } } })
     if (reply.status === 200) this.posted.push({ to, text })
+  }
+
+  /** Publishes the keys of its device, which `mark` tells from others. */
+  async renewKeys(mark: string): Promise<void> {
+    const { publicKey, sign } = nodeSigner('', this.userId)
+    const keyId = `ed25519:${this.#deviceId}`
+    const keys = { user_id: this.userId, device_id: this.#deviceId, algorithms: [mark], keys: { [keyId]: encodeBase64(publicKey) } }
+    const signature = await sign(signingBytes(keys))
+    await this.ask('POST', '/v3/keys/upload', { device_keys: withSignature(keys, this.userId, { keyId, signature }) })
+  }
+
+  /** The devices of a user, to be remembered until `/sync` tells of a change; `undefined` where they cannot be had now. */
+  async lookUp(userId: string): Promise<string | undefined> {
+    const begun = this.devices.begin(userId)
+    const reply = await this.ask('POST', '/v3/keys/query', { device_keys: { [userId]: [] } })
+    const { device_keys: found, failures } = reply?.body ?? {}
+    if (reply?.status !== 200 || !isObject(found) || (isObject(failures) && Object.keys(failures).length > 0)) return undefined
+    const devices = canonicalJson(found[userId] ?? {})
+    this.devices.keep(userId, devices, begun)
+    return devices
   }
 
   /** Syncs every now and then until {@link rest}, so that some timelines are limited and some polls wait. */
@@ -134,13 +162,14 @@ export class SimulatedClient {
       this.faults.push(`sync of ${this.userId}: ${JSON.stringify(reply)}`)
       return false
     }
-    const { next_batch: next, rooms, to_device: toDevice } = reply.body
+    const { next_batch: next, rooms, to_device: toDevice, device_lists: deviceLists } = reply.body
     this.#since = String(next)
     if (isObject(toDevice)) this.#takeLetters(toDevice.events)
+    this.devices.synced(deviceLists)
     const sections = isObject(rooms) ? rooms : {}
     for (const [roomId, room] of entriesOf(sections.join)) this.#shown(roomId).joined(room)
     for (const [roomId, room] of entriesOf(sections.leave)) this.#shown(roomId).left(room)
-    return rooms !== undefined || toDevice !== undefined
+    return rooms !== undefined || toDevice !== undefined || deviceLists !== undefined
   }
 
   #takeLetters(letters: JsonValue | undefined): void {
