@@ -13,14 +13,16 @@ export type AuthFinding = { readonly kind: 'allowed' | 'unknown' } | { readonly 
  */
 export async function judgeByAuthEvents(draft: RoomDraft, event: RoomEvent): Promise<AuthFinding> {
   if (event.type === 'm.room.create') return { kind: 'allowed' }
-  const createId = `$${event.roomId.slice(1)}`
-  const found = await draft.findAnywhere([...event.authEvents, createId])
+  // From room version 12 on nothing cites the create event, whose hash the room's id is.
+  const createId = draft.rules.roomId === 'create-event-hash' ? `$${event.roomId.slice(1)}` : undefined
+  const found = await draft.findAnywhere([...event.authEvents, ...(createId === undefined ? [] : [createId])])
+  const create = createId === undefined ? undefined : found.get(createId)
   const cited = event.authEvents.flatMap((eventId) => found.get(eventId) ?? [])
   if (cited.length < event.authEvents.length) return { kind: 'unknown' }
-  const verdict = checkAuthEvents(draft.rules, event, cited, found.get(createId))
+  const verdict = checkAuthEvents(draft.rules, event, cited, create)
   if (!verdict.allowed) return { kind: 'rejected', reason: verdict.reason }
   const state = new Map(cited.map(({ event: { type, stateKey, eventId } }) => [stateKeyOf(type, stateKey ?? ''), eventId]))
-  if (found.has(createId)) state.set(stateKeyOf('m.room.create', ''), createId)
+  if (create) state.set(stateKeyOf('m.room.create', ''), create.event.eventId)
   const allowed = await draft.judge(event, state)
   return allowed.allowed ? { kind: 'allowed' } : { kind: 'rejected', reason: allowed.reason }
 }

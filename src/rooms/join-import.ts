@@ -4,17 +4,20 @@ import type { EventId, Pdu, RoomEvent, RoomId, StateKey } from '../spec/event.ts
 import { serverNameOf } from '../spec/identifiers.ts'
 import type { RoomVersionRules } from '../spec/room-version.ts'
 import { StateTrie } from '../spec/state-trie.ts'
-import { unfinishedJoins } from '../storage/tables/rooms.ts'
+import { stateNodes, unfinishedJoins } from '../storage/tables/rooms.ts'
 import { addOutliers, outlierOrder, stateEntries } from './import.ts'
 import { receivePdus } from './incoming.ts'
 import type { ReportJoin } from './join-progress.ts'
 import type { EventVerifier, SendJoinResult } from './remote.ts'
 import type { RoomQueue } from './room-queue.ts'
+import type { RoomStore } from './room-store.ts'
 
 /** Events whose signatures are checked at once. */
 const checkedAtOnce = 2_000
 /** Events that are kept in one commit. */
 const storedAtOnce = 500
+/** Nodes of the state's snapshot that are kept in one commit. */
+const nodesAtOnce = 1_000
 
 interface JoinedRoom {
   readonly roomId: RoomId
@@ -23,6 +26,7 @@ interface JoinedRoom {
 
 interface ImportDeps {
   readonly queue: RoomQueue
+  readonly store: RoomStore
   readonly verifier: EventVerifier
   readonly report: ReportJoin
 }
@@ -44,9 +48,11 @@ export async function importRoom(
     deps.report({ stage: 'storing', done: from, total: ordered.length })
     const batch = ordered.slice(from, from + storedAtOnce)
     const ofState = batch.flatMap(({ eventId }) => (stateIds.has(eventId) ? [eventId] : []))
-    entries.push(...(await store(batch, ofState, { room, queue: deps.queue })))
+    entries.push(...(await keepEvents(batch, ofState, { room, queue: deps.queue })))
   }
-  return StateTrie.from(entries)
+  const snapshot = StateTrie.from(entries)
+  await keepSnapshot(snapshot, room.roomId, deps)
+  return snapshot
 }
 
 /** The events that are what they say. */
@@ -74,7 +80,7 @@ async function checked(told: Pick<SendJoinResult, 'state' | 'authChain'>, room: 
 }
 
 /** Keeps a batch in one commit; answers what its events are of the room's state. */
-function store(
+function keepEvents(
   batch: readonly RoomEvent[],
   ofState: readonly EventId[],
   { room, queue }: { readonly room: JoinedRoom; readonly queue: RoomQueue },
@@ -88,6 +94,16 @@ function store(
     if (!draft.before && added[0] !== undefined) draft.write(put(unfinishedJoins, [room.roomId, added[0]], added))
     return stateEntries(draft, ofState)
   })
+}
+
+/** Keeps the nodes of a snapshot before anything refers to it. They are named by their content: nobody sees, nothing contradicts them. */
+async function keepSnapshot(snapshot: StateTrie, roomId: RoomId, { queue, store }: Pick<ImportDeps, 'queue' | 'store'>): Promise<void> {
+  const nodes = [...snapshot.newNodes((hash) => store.hasNode(hash))]
+  for (let from = 0; from < nodes.length; from += nodesAtOnce) {
+    const batch = nodes.slice(from, from + nodesAtOnce)
+    await queue.enqueue(roomId, async (draft) => draft.write(...batch.map(([hash, node]) => put(stateNodes, hash, node))))
+  }
+  store.publish({ nodes: nodes.map(([hash]) => hash) })
 }
 
 function senderServer({ sender }: Pdu): string | undefined {

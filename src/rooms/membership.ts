@@ -24,11 +24,10 @@ import { buildLocalEvent, type LocalEvent } from './local-event.ts'
 import { joinAuthoriser, localMembers, strippedStateOf } from './membership-rules.ts'
 import type { MembershipTemplate } from './remote.ts'
 import type { RemoteMembershipDeps } from './remote-join.ts'
-import type { Room, RoomStore } from './room-store.ts'
+import type { Room } from './room-store.ts'
 import type { RoomSender } from './send.ts'
 
 interface MembershipDeps extends RemoteMembershipDeps {
-  readonly store: RoomStore
   readonly stream: Stream
   readonly sender: RoomSender
   readonly joins: JoinsUnderWay

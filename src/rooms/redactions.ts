@@ -37,18 +37,24 @@ export async function appliedRedactions(draft: RoomDraft, store: RoomStore, serv
       }
     }
   }
-  const fromOthers = draft.added.filter(({ event }) => serverNameOf(event.sender) !== serverName)
-  await Promise.all(
-    fromOthers.map(async ({ event }) => {
-      const redactedBy = await waitingRedaction(draft, event, store)
-      if (redactedBy !== undefined) ofDraft.set(event.eventId, redactedBy)
-    }),
+  const fromOthers = new Map(
+    draft.added.flatMap(({ event }) => (serverNameOf(event.sender) !== serverName ? [[event.eventId, event]] : [])),
   )
+  const waiting = fromOthers.size > 0 ? await store.pendingRedactions([...fromOthers.keys()]) : new Map<EventId, EventId[]>()
+  for (const [eventId, redactionIds] of waiting) {
+    const target = fromOthers.get(eventId)
+    const redactedBy = target ? await waitingRedaction(draft, { target, redactionIds }, store) : undefined
+    if (redactedBy !== undefined) ofDraft.set(eventId, redactedBy)
+  }
   return { ofDraft, records, writes }
 }
 
-async function waitingRedaction(draft: RoomDraft, target: RoomEvent, store: RoomStore): Promise<EventId | undefined> {
-  for (const redactionId of await store.pendingRedactions(target.eventId)) {
+async function waitingRedaction(
+  draft: RoomDraft,
+  { target, redactionIds }: { readonly target: RoomEvent; readonly redactionIds: readonly EventId[] },
+  store: RoomStore,
+): Promise<EventId | undefined> {
+  for (const redactionId of redactionIds) {
     const record = await store.event(redactionId)
     if (!record) continue
     const redaction = { event: record.event, stateBefore: await store.stateBefore(record) }

@@ -18,10 +18,11 @@ import type { ReportJoin } from './join-progress.ts'
 import type { EventVerifier, MembershipTemplate, RemoteServers, SendJoinResult, SignEvent } from './remote.ts'
 import type { RoomDraft } from './room-draft.ts'
 import type { RoomQueue } from './room-queue.ts'
-import { memberEvents } from './room-store.ts'
+import { memberEvents, type RoomStore } from './room-store.ts'
 
 export interface RemoteMembershipDeps {
   readonly queue: RoomQueue
+  readonly store: RoomStore
   readonly remote: RemoteServers
   readonly verifier: EventVerifier
   readonly signEvent: SignEvent
@@ -42,7 +43,7 @@ interface Attempt {
 export async function membershipFromTemplate(
   attempt: Attempt & { readonly membership: 'join' | 'leave' | 'knock' },
   template: MembershipTemplate,
-  deps: RemoteMembershipDeps,
+  deps: Pick<RemoteMembershipDeps, 'clock' | 'random' | 'signEvent'>,
 ): Promise<{ readonly event: RoomEvent; readonly rules: RoomVersionRules }> {
   const rules = rulesOf(template.version)
   if (!rules) throw incompatibleRoomVersion(template.version)

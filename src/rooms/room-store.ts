@@ -236,10 +236,17 @@ export class RoomStore implements RoomMembers {
     return this.#sent.find(roomId, transaction)
   }
 
-  /** Accepted redactions of an event that was not there when they came. */
-  async pendingRedactions(target: EventId): Promise<EventId[]> {
-    const range = { from: [target, ''], to: [target, last] } as const
-    return (await this.#storage.read([pendingRedactions], (tx) => tx.range(pendingRedactions, range))).map(([[, redaction]]) => redaction)
+  /** Accepted redactions of events that were not there when they came, by what they redact. */
+  async pendingRedactions(targets: readonly EventId[]): Promise<Map<EventId, EventId[]>> {
+    const rows = await this.#storage.read([pendingRedactions], async (tx) => {
+      // Most often there is none at all, and a join brings thousands of events.
+      if ((await tx.range(pendingRedactions, { limit: 1 })).length === 0) return []
+      const ofTarget = (target: EventId) => tx.range(pendingRedactions, { from: [target, ''], to: [target, last] })
+      return (await Promise.all(targets.map(ofTarget))).flat()
+    })
+    const found = new Map<EventId, EventId[]>()
+    for (const [[target, redaction]] of rows) found.set(target, [...(found.get(target) ?? []), redaction])
+    return found
   }
 
   async joinedRooms(userId: UserId): Promise<RoomId[]> {

@@ -28,6 +28,8 @@ export class CrashingDisk {
   readonly #positions = new Map<Key, string>()
   /** Positions of the stream that were ever tried for two events: there must be none. */
   readonly reusedPositions: string[] = []
+  /** Writes of the largest commit. */
+  largestCommit = 0
   /** Called when the planned crash strikes. */
   onCrash: () => void = () => undefined
 
@@ -112,6 +114,7 @@ export class CrashingDisk {
   }
 
   #watch(batch: readonly Write[]): void {
+    this.largestCommit = Math.max(this.largestCommit, batch.length)
     for (const write of batch) {
       if (write.kind !== 'put' || write.table !== events.name) continue
       const eventId = eventIdIn(write.value)

@@ -67,12 +67,8 @@ type Foreign = ReturnType<typeof foreign>
 
 async function membershipEvent(at: Foreign, roomId: string, membership: 'join' | 'leave' | 'knock', userId = at.userId) {
   const template = await within(at, 10_000, at.rooms.makeMembership(home, membership, { roomId, userId, versions: ['10', '11', '12'] }))
-  const deps = { ...at, verifier: at.eventVerifier, remote: at.rooms, queue: unused }
-  return membershipFromTemplate({ userId, roomId, content: {}, membership }, template, deps)
+  return membershipFromTemplate({ userId, roomId, content: {}, membership }, template, at)
 }
-
-// The template alone is turned into an event: no room of this side takes part.
-const unused = Object.create(null)
 
 async function join(at: Foreign, roomId: string) {
   const { event } = await membershipEvent(at, roomId, 'join')

@@ -120,7 +120,6 @@ export async function joinFrom(at: TestHomeserver, signer: Signer, roomId: strin
   await at.keyRing.learn(signer.serverName, await foreign.ownKeys.document())
   const { event } = await membershipFromTemplate({ userId, roomId, content: {}, membership: 'join' }, template, {
     ...at,
-    verifier: at.eventVerifier,
     signEvent: foreign.signEvent,
   })
   await at.receiver.receiveMembership({ origin: signer.serverName, roomId, eventId: event.eventId, pdu: event.pdu, membership: 'join' })

@@ -121,12 +121,7 @@ export class RogueServer {
       10_000,
       this.#rooms.makeMembership(home, 'join', { roomId, userId, versions: [this.rules.version] }),
     )
-    const { event } = await membershipFromTemplate({ userId, roomId, content: {}, membership: 'join' }, template, {
-      ...this.#party,
-      verifier: this.#party.eventVerifier,
-      remote: this.#rooms,
-      queue: Object.create(null),
-    })
+    const { event } = await membershipFromTemplate({ userId, roomId, content: {}, membership: 'join' }, template, this.#party)
     const answer = await within(this.#at, 60_000, this.#rooms.sendJoin(home, { roomId, eventId: event.eventId, pdu: event.pdu }))
     for (const pdu of answer.authChain) this.events.set(this.idOf(pdu), pdu)
     for (const pdu of [...answer.state, event.pdu]) this.know(pdu)

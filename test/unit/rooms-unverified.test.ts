@@ -19,7 +19,6 @@ async function join(at: TestHomeserver, { roomId, name = 'user', signer }: { roo
   at.network.detach(signer.serverName)
   const { event } = await membershipFromTemplate({ userId, roomId, content: {}, membership: 'join' }, template, {
     ...at,
-    verifier: at.eventVerifier,
     signEvent,
   })
   return event
