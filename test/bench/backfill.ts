@@ -4,14 +4,14 @@ import { MemoryStorage } from '../../src/storage/memory.ts'
 import { browserClock, browserRandom } from '../../worker/browser-ports.ts'
 import { createVerifier } from '../../worker/webcrypto-verifier.ts'
 import { nodeSigner } from '../simulation/node-signer.ts'
-import { RemoteRoomServer } from './backfilled-room.ts'
+import { RemoteRoomServer } from './remote-room-server.ts'
 import { rulesFor } from './rules.ts'
 
 const length = 10_000
 
 /** How many events a second a user who pages back through a room's history makes the homeserver fetch, verify, judge and keep. */
 export async function backfillRate(): Promise<{ readonly perSecond: number; readonly events: number; readonly heapMb: number }> {
-  const remote = new RemoteRoomServer(rulesFor('12'), length)
+  const remote = new RemoteRoomServer(rulesFor('12'), { members: 10, length })
   const homeserver = await createHomeserver({
     storage: new MemoryStorage(),
     blobs: new MemoryBlobStore(),

@@ -3,6 +3,8 @@ import { clientRows } from './client-rows.ts'
 
 const help = `npm run bench -- [options]
   engine             the room engine alone: state resolution, state, back-fill
+  join               joining a big room of another server, beside Synapse
+  --members NUMBER   how many users are in it (default 10000)
   --rooms NUMBER     how many rooms the account is in (default 500)
   --messages NUMBER  how many messages each of them has (default 4)
   --alone            without Synapse`
@@ -10,6 +12,7 @@ const help = `npm run bench -- [options]
 const { values, positionals } = parseArgs({
   allowPositionals: true,
   options: {
+    members: { type: 'string', default: '10000' },
     rooms: { type: 'string', default: '500' },
     messages: { type: 'string', default: '4' },
     alone: { type: 'boolean', default: false },
@@ -18,4 +21,5 @@ const { values, positionals } = parseArgs({
 })
 if (values.help) console.log(help)
 else if (positionals.includes('engine')) await (await import('./engine.ts')).benchEngine()
+else if (positionals.includes('join')) await (await import('./big-join.ts')).benchJoin(Number(values.members), { alone: values.alone })
 else await clientRows({ rooms: Number(values.rooms), messagesPerRoom: Number(values.messages) }, { alone: values.alone })

@@ -73,6 +73,23 @@ describe('with Synapse', () => {
     },
   )
 
+  test('a room of many users is joined with all of them in it, in both directions', async () => {
+    const { synapse, yurt } = servers()
+    const { ours, theirs } = await pair()
+    for (const [host, guest, server] of [
+      [ours, theirs, yurt],
+      [theirs, ours, synapse],
+    ] as const) {
+      const roomId = await host.createRoom({ preset: 'public_chat', name: 'Many' })
+      const others: Client[] = []
+      for (let i = 0; i < 12; i++) others.push(await server.register(`user${++users}`))
+      for (const other of others) await other.join(roomId, host.serverName)
+      await guest.join(roomId, host.serverName)
+      const everyone = [host, guest, ...others].map(({ userId }) => userId).sort()
+      await eventually(async () => expect(await guest.joinedMembers(roomId)).toEqual(everyone))
+    }
+  })
+
   test('an invitation to our private room is accepted by a user of Synapse', async () => {
     const { ours, theirs } = await pair()
     const roomId = await ours.createRoom({ preset: 'private_chat', name: 'Secret' })

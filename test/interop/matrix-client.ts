@@ -95,6 +95,12 @@ export class Client {
     return this.call('GET', `${this.room(roomId)}/state/${type}/${encodeURIComponent(stateKey)}`)
   }
 
+  /** Users in a room, in order. */
+  async joinedMembers(roomId: string): Promise<string[]> {
+    const { joined } = await this.call('GET', `${this.room(roomId)}/joined_members`)
+    return Object.keys(isObject(joined) ? joined : {}).sort()
+  }
+
   /** The messages of a room, oldest first, as far back as the server can show. */
   async history(roomId: string): Promise<TimelineEvent[]> {
     const events: TimelineEvent[] = []

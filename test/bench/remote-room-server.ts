@@ -1,6 +1,7 @@
 import { createHash } from 'node:crypto'
 import { OwnKeys } from '../../src/federation/own-keys.ts'
 import type { FederationTransport, WireRequest, WireResponse } from '../../src/ports/federation-transport.ts'
+import type { Signer } from '../../src/ports/signer.ts'
 import { authEventKeys } from '../../src/spec/auth-events.ts'
 import { buildPdu } from '../../src/spec/build-pdu.ts'
 import { type EventId, type RoomEvent, type StateKey, stateKeyOf } from '../../src/spec/event.ts'
@@ -12,31 +13,43 @@ import { eventSigningBytes, withSignature } from '../../src/spec/signing.ts'
 import { browserClock } from '../../worker/browser-ports.ts'
 import { nodeSigner } from '../simulation/node-signer.ts'
 
-const creator = '@creator:remote.example'
-const talkers = Array.from({ length: 10 }, (_, i) => `@talker${i}:remote.example`)
+/** Users who talk in turn. */
+const talking = 10
 /** Every so many events are a topic; the rest are messages. */
 const topicEvery = 20
 
-/** A server with one public room of a long history, which it gives to whoever asks. */
+/** How large a room is. */
+interface RoomSize {
+  /** Joined users, all of the one server. */
+  readonly members: number
+  /** Events, those that make the room and its members included. */
+  readonly length: number
+}
+
+/** A server with one public room, which it gives to whoever asks. */
 export class RemoteRoomServer implements FederationTransport {
-  readonly serverName = 'remote.example'
+  readonly serverName: string
   readonly #rules: RoomVersionRules
-  readonly #signer = nodeSigner('remote.example')
-  readonly #keys = new OwnKeys({ signer: this.#signer, clock: browserClock })
+  readonly #signer: Signer
+  readonly #keys: OwnKeys
   readonly #events: RoomEvent[] = []
   readonly #places = new Map<EventId, number>()
   readonly #state = new Map<StateKey, EventId>()
-  readonly #statesBefore: EventId[][] = []
 
-  constructor(rules: RoomVersionRules, length: number) {
+  constructor(rules: RoomVersionRules, { members, length }: RoomSize, serverName = 'remote.example') {
     this.#rules = rules
+    this.serverName = serverName
+    this.#signer = nodeSigner(serverName)
+    this.#keys = new OwnKeys({ signer: this.#signer, clock: browserClock })
+    const creator = `@creator:${serverName}`
+    const users = Array.from({ length: members }, (_, i) => `@user${i}:${serverName}`)
     this.#add('m.room.create', '', creator, { room_version: rules.version })
     this.#add('m.room.member', creator, creator, { membership: 'join' })
     this.#add('m.room.power_levels', '', creator, { users: {}, events: { 'm.room.topic': 0 } })
     this.#add('m.room.join_rules', '', creator, { join_rule: 'public' })
-    for (const talker of talkers) this.#add('m.room.member', talker, talker, { membership: 'join' })
+    for (const user of users) this.#add('m.room.member', user, user, { membership: 'join', displayname: `User ${user.slice(1, 8)}` })
     while (this.#events.length < length) {
-      const talker = talkers[this.#events.length % talkers.length] ?? creator
+      const talker = users[this.#events.length % talking] ?? creator
       const body = `message ${this.#events.length}, of a usual length, give or take`
       if (this.#events.length % topicEvery === 0) this.#add('m.room.topic', '', talker, { topic: body })
       else this.#add('m.room.message', undefined, talker, { msgtype: 'm.text', body })
@@ -48,7 +61,7 @@ export class RemoteRoomServer implements FederationTransport {
   }
 
   async request(_to: string, { method, uri, body }: WireRequest): Promise<WireResponse> {
-    const url = new URL(uri, 'https://remote.example')
+    const url = new URL(uri, `https://${this.serverName}`)
     const answer = await this.#answer(method, url, body)
     const text = JSON.stringify(answer ?? { errcode: 'M_NOT_FOUND', error: 'There is nothing here' })
     return { status: answer ? 200 : 404, headers: { 'content-type': 'application/json' }, body: new TextEncoder().encode(text) }
@@ -83,7 +96,8 @@ export class RemoteRoomServer implements FederationTransport {
 
   #joined(event: JsonValue): JsonValue | undefined {
     const state = [...this.#state.values()].map((eventId) => this.#pdu(eventId))
-    return isObject(event) ? { state, auth_chain: state, event } : undefined
+    const chain = state.filter(({ type, sender }) => type !== 'm.room.member' || sender === `@creator:${this.serverName}`)
+    return isObject(event) ? { state, auth_chain: chain, event, members_omitted: false, servers_in_room: [this.serverName] } : undefined
   }
 
   #before(eventIds: readonly EventId[], limit: number): JsonValue {
@@ -93,8 +107,12 @@ export class RemoteRoomServer implements FederationTransport {
   }
 
   #stateIds(place: number): JsonValue | undefined {
-    const state = this.#statesBefore[place]
-    return state && { pdu_ids: [...state], auth_chain_ids: [...state] }
+    if (place < 0) return undefined
+    const state = new Map<StateKey, EventId>()
+    for (const { type, stateKey, eventId } of this.#events.slice(0, place)) {
+      if (stateKey !== undefined) state.set(stateKeyOf(type, stateKey), eventId)
+    }
+    return { pdu_ids: [...state.values()], auth_chain_ids: [...state.values()] }
   }
 
   #pdu(eventId: EventId): JsonObject {
@@ -113,7 +131,7 @@ export class RemoteRoomServer implements FederationTransport {
         prevEvents: latest ? [latest.eventId] : [],
         authEvents: authEventKeys(rules, draft).flatMap((key) => this.#state.get(key) ?? []),
         depth: this.#events.length + 1,
-        chosen: { eventId: `$${this.#events.length}:remote.example`, referenceHash: (id) => createHash('sha256').update(id).digest() },
+        chosen: { eventId: `$${this.#events.length}:${this.serverName}`, referenceHash: (id) => createHash('sha256').update(id).digest() },
       },
       rules,
     )
@@ -121,7 +139,6 @@ export class RemoteRoomServer implements FederationTransport {
     if (signature instanceof Promise) throw new Error('the signer is synchronous')
     const parsed = parseEvent(withSignature(pdu, this.serverName, { keyId: this.#signer.keyId, signature }), rules)
     if ('error' in parsed) throw new Error(parsed.error)
-    this.#statesBefore.push([...this.#state.values()])
     this.#places.set(parsed.event.eventId, this.#events.length)
     this.#events.push(parsed.event)
     if (stateKey !== undefined) this.#state.set(stateKeyOf(type, stateKey), parsed.event.eventId)
