@@ -12,6 +12,7 @@ import { useAction } from '../interface/use-action.ts'
 import { useCopy } from '../interface/use-copy.ts'
 import { useClient } from '../session/client-context.ts'
 import { ConnectionList } from './connection-list.tsx'
+import { SignOut } from './sign-out.tsx'
 import { StorageUse } from './storage-use.tsx'
 
 interface AccountDialogProps {
@@ -29,7 +30,6 @@ export function AccountDialog({ close, signOut }: AccountDialogProps) {
   const save = useAction(async () => {
     saveFile('yurt-recovery.json', new Blob([JSON.stringify(await readRecoveryFile(), undefined, 2)], { type: 'application/json' }))
   })
-  const leave = useAction(signOut)
   return (
     <Dialog title="Your homeserver" close={close}>
       <dl className="facts">
@@ -46,7 +46,7 @@ export function AccountDialog({ close, signOut }: AccountDialogProps) {
           <StorageUse storage={status.storage} />
         </dd>
       </dl>
-      <ErrorNote text={save.failure ?? leave.failure} />
+      <ErrorNote text={save.failure} />
       <div className="buttons">
         <Button kind="secondary" size="md" Icon={isCopied ? CheckIcon : CopyIcon} onClick={() => copy(userId)}>
           {isCopied ? 'Copied' : 'Copy address'}
@@ -60,19 +60,7 @@ export function AccountDialog({ close, signOut }: AccountDialogProps) {
           </Button>
         )}
       </div>
-      {isLeaving && (
-        <div className="aside">
-          <p>Signing in again takes your recovery key: without it, your encrypted messages cannot be read any more. Do you have it?</p>
-          <div className="buttons">
-            <Button size="md" destructive disabled={leave.isRunning} onClick={() => void leave.run()}>
-              I have it: sign out
-            </Button>
-            <Button size="md" kind="secondary" onClick={() => setLeaving(false)}>
-              Stay signed in
-            </Button>
-          </div>
-        </div>
-      )}
+      {isLeaving && <SignOut signOut={signOut} stay={() => setLeaving(false)} />}
     </Dialog>
   )
 }

@@ -1,7 +1,7 @@
 import CloseIcon from '@vector-im/compound-design-tokens/assets/web/icons/close'
 import { Heading, IconButton } from '@vector-im/compound-web'
-import { type EmittedEvents, type Room, RoomMemberEvent, RoomStateEvent } from 'matrix-js-sdk'
-import { useEffect, useRef } from 'react'
+import { type EmittedEvents, type Room, type RoomMember, RoomMemberEvent, RoomStateEvent } from 'matrix-js-sdk'
+import { useEffect, useRef, useState } from 'react'
 import { useHomeserver } from '../homeserver/homeserver-context.ts'
 import { routeTo } from '../homeserver/routes.ts'
 import { useClientEvents } from '../session/client-context.ts'
@@ -10,6 +10,7 @@ import { InviteLink } from './invite-link.tsx'
 import { JoinRequests } from './join-requests.tsx'
 import { LeaveRoom } from './leave-room.tsx'
 import { membersByServer } from './members-by-server.ts'
+import { PersonDialog } from './person-dialog.tsx'
 import { ServerGroup } from './server-group.tsx'
 
 const changes: readonly EmittedEvents[] = [RoomStateEvent.Members, RoomStateEvent.Events, RoomMemberEvent.Name, RoomMemberEvent.Membership]
@@ -18,6 +19,7 @@ const changes: readonly EmittedEvents[] = [RoomStateEvent.Members, RoomStateEven
 export function PeoplePanel({ room, close }: { room: Room; close: () => void }) {
   useClientEvents(changes)
   const { status } = useHomeserver()
+  const [person, setPerson] = useState<RoomMember>()
   const heading = useRef<HTMLHeadingElement>(null)
   useEffect(() => heading.current?.focus(), [])
   return (
@@ -25,7 +27,8 @@ export function PeoplePanel({ room, close }: { room: Room; close: () => void }) 
       className="people"
       aria-label="People"
       onKeyDown={(event) => {
-        if (event.key === 'Escape') close()
+        // A dialog over it closes first.
+        if (event.key === 'Escape' && !person) close()
       }}
     >
       <header className="people-header">
@@ -41,10 +44,11 @@ export function PeoplePanel({ room, close }: { room: Room; close: () => void }) 
         <InviteLink room={room} />
         <InviteForm room={room} />
         {membersByServer(room, status.server_name ?? '').map(([server, members]) => (
-          <ServerGroup key={server} server={server} members={members} route={routeTo(server, status)} />
+          <ServerGroup key={server} server={server} members={members} route={routeTo(server, status)} open={setPerson} />
         ))}
         <LeaveRoom room={room} />
       </div>
+      {person && <PersonDialog room={room} member={person} close={() => setPerson(undefined)} />}
     </aside>
   )
 }

@@ -1,12 +1,14 @@
-import { Avatar, Badge } from '@vector-im/compound-web'
+import { Badge } from '@vector-im/compound-web'
 import type { RoomMember } from 'matrix-js-sdk'
 import { type RouteKind, routeMeanings, routeNames, type ServerRoute } from '../homeserver/routes.ts'
 import { shortServer } from '../interface/short-name.ts'
+import { MemberEntry } from './member-entry.tsx'
 
 interface ServerGroupProps {
   readonly server: string
   readonly members: readonly RoomMember[]
   readonly route: ServerRoute
+  readonly open: (member: RoomMember) => void
 }
 
 const badges: Readonly<Record<RouteKind, 'grey' | 'green' | 'blue'>> = {
@@ -18,7 +20,7 @@ const badges: Readonly<Record<RouteKind, 'grey' | 'green' | 'blue'>> = {
 }
 
 /** One homeserver of the room: how it is reached, what waits for it, and who is on it. */
-export function ServerGroup({ server, members, route }: ServerGroupProps) {
+export function ServerGroup({ server, members, route, open }: ServerGroupProps) {
   const name = shortServer(server)
   return (
     <section className="server-group" aria-label={`Homeserver ${name}`}>
@@ -29,15 +31,7 @@ export function ServerGroup({ server, members, route }: ServerGroupProps) {
       </p>
       <ul>
         {members.map((member) => (
-          <li key={member.userId} className="member">
-            <Avatar id={member.userId} name={member.name} size="28px" aria-hidden />
-            <span className="member-names">
-              <span>{member.name}</span>
-              <span className="member-id" title={member.userId}>
-                {member.membership === 'invite' ? 'invited' : member.userId.slice(0, member.userId.indexOf(':'))}
-              </span>
-            </span>
-          </li>
+          <MemberEntry key={member.userId} member={member} open={() => open(member)} />
         ))}
       </ul>
     </section>

@@ -2,6 +2,7 @@ import { useEffect, useState } from 'react'
 import { AccountDialog } from '../account/account-dialog.tsx'
 import { StatusBanner } from '../homeserver/status-banner.tsx'
 import { roomIdOf, useHash } from '../interface/use-hash.ts'
+import { IncomingVerification } from '../verification/incoming.tsx'
 import { Announcer } from './announcer.tsx'
 import { CreateRoomDialog } from './create-room-dialog.tsx'
 import { JoinDialog } from './join-dialog.tsx'
@@ -38,6 +39,7 @@ export function Chat({ signOut }: { signOut: () => Promise<void> }) {
         )}
       </main>
       <Announcer openRoomId={roomId} />
+      <IncomingVerification />
       {dialog === 'create' && <CreateRoomDialog close={close} />}
       {dialog === 'join' && <JoinDialog close={close} />}
       {dialog === 'account' && <AccountDialog close={close} signOut={signOut} />}

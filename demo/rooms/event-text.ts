@@ -11,7 +11,7 @@ export function nameIn(room: Room, userId: string): string {
 export function eventText(event: MatrixEvent, room: Room): string | undefined {
   if (event.isRedacted()) return 'Message deleted'
   if (event.isDecryptionFailure() || event.getType() === EventType.RoomMessageEncrypted) return 'Encrypted message'
-  return event.getType() === EventType.RoomMessage ? messageText(event) : noticeText(event, room)
+  return event.getType() === EventType.RoomMessage && !isVerificationRequest(event) ? messageText(event) : noticeText(event, room)
 }
 
 function messageText(event: MatrixEvent): string {
@@ -27,11 +27,18 @@ export function bodyOf(event: MatrixEvent, body: unknown): string {
   return event.replyEventId !== undefined && body.startsWith('> <') ? body.replace(/^(>[^\n]*\n)+\n?/, '') : body
 }
 
+/** Whether somebody asks in the room to compare pictures: no message for people. */
+export function isVerificationRequest(event: MatrixEvent): boolean {
+  return event.getContent<Record<string, unknown>>().msgtype === MsgType.KeyVerificationRequest
+}
+
 /** What happened to the room, as a sentence; `undefined` for what people need not see. */
 export function noticeText(event: MatrixEvent, room: Room): string | undefined {
   const content = event.getContent<Record<string, unknown>>()
   const who = nameIn(room, event.getSender() ?? '')
   switch (event.getType()) {
+    case EventType.RoomMessage:
+      return isVerificationRequest(event) ? `${who} asked for a verification` : undefined
     case EventType.RoomCreate:
       return `${who} created the room`
     case EventType.RoomName:

@@ -1,24 +1,29 @@
-import { Fragment } from 'react'
+import { FormattedText } from './formatted-text.tsx'
+import { LinkedText } from './linked-text.tsx'
 
-const links = /(https?:\/\/[^\s<>"]+[^\s<>"'.,;:!?)\]])/
+interface MessageBodyProps {
+  readonly text: string
+  /** The same with its format, as another client wrote it. */
+  readonly html: string | undefined
+  /** An emote is said of its sender; a notice comes from a program. */
+  readonly kind: 'text' | 'emote' | 'notice'
+  readonly sender: string
+}
 
-/** Text as it was written, with its links. */
-export function MessageBody({ text, isEmote, sender }: { text: string; isEmote: boolean; sender: string }) {
+/** A message's text as it was written, with its format and its links. */
+export function MessageBody({ text, html, kind, sender }: MessageBodyProps) {
+  const body = html === undefined ? <LinkedText text={text} /> : <FormattedText html={html} />
+  const name = [
+    'message-text',
+    ...(html === undefined ? [] : ['message-formatted']),
+    ...(kind === 'notice' ? ['message-notice'] : []),
+  ].join(' ')
   return (
-    <p className="message-text" dir="auto">
-      {isEmote && `${sender} `}
-      {text.split(links).map((part, index) => (
-        // biome-ignore lint/suspicious/noArrayIndexKey: the parts of a text never move
-        <Fragment key={index}>
-          {index % 2 === 1 ? (
-            <a href={part} target="_blank" rel="noreferrer noopener">
-              {part}
-            </a>
-          ) : (
-            part
-          )}
-        </Fragment>
-      ))}
-    </p>
+    <div className={name} dir="auto">
+      {kind === 'notice' && <span className="message-notice-label">Automatic</span>}
+      {kind === 'notice' && ' '}
+      {kind === 'emote' && `${sender} `}
+      {body}
+    </div>
   )
 }

@@ -66,12 +66,14 @@ function Content({ event, sender }: { event: MatrixEvent; sender: string }) {
   if (event.isRedacted()) return <p className="message-faint">Message deleted</p>
   if (event.isDecryptionFailure()) return <p className="message-faint">{undecryptable(event)}</p>
   if (event.getType() === EventType.RoomMessageEncrypted) return <p className="message-faint">Decrypting…</p>
-  const { msgtype, body }: { msgtype?: unknown; body?: unknown } = event.getContent()
+  const { msgtype, body, format, formatted_body: formatted }: Record<string, unknown> = event.getContent()
   const text = bodyOf(event, body)
   const attachment = attachmentOf(event.getContent())
   if (attachment && msgtype === MsgType.Image) return <Picture attachment={attachment} />
   if (attachment) return <FileAttachment attachment={attachment} />
-  return <MessageBody text={text} isEmote={msgtype === MsgType.Emote} sender={sender} />
+  const html = format === 'org.matrix.custom.html' && typeof formatted === 'string' ? formatted : undefined
+  const kind = msgtype === MsgType.Emote ? 'emote' : msgtype === MsgType.Notice ? 'notice' : 'text'
+  return <MessageBody text={text} html={html} kind={kind} sender={sender} />
 }
 
 function undecryptable(event: MatrixEvent): string {

@@ -1,5 +1,5 @@
 import { EventType, type MatrixEvent, type Room } from 'matrix-js-sdk'
-import { noticeText } from './event-text.ts'
+import { isVerificationRequest, noticeText } from './event-text.ts'
 
 /** A line of the timeline. */
 export type TimelineItem =
@@ -42,7 +42,7 @@ function keyOf(event: MatrixEvent): string {
 }
 
 function isMessage(event: MatrixEvent): boolean {
-  if (event.isRelation('m.replace') || event.isState()) return false
+  if (event.isRelation('m.replace') || event.isState() || isVerificationRequest(event)) return false
   return event.getType() === EventType.RoomMessage || event.getType() === EventType.RoomMessageEncrypted || isRedactedMessage(event)
 }
 

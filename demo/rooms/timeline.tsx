@@ -57,7 +57,8 @@ export function Timeline({ room }: { room: Room }) {
       <div className="timeline-start">
         {hasMore ? (
           <Button kind="tertiary" size="md" disabled={older.isRunning} onClick={() => void older.run()}>
-            {older.isRunning ? <InlineSpinner /> : 'Show older messages'}
+            {older.isRunning && <InlineSpinner aria-hidden />}
+            {older.isRunning ? 'Loading older messages…' : 'Show older messages'}
           </Button>
         ) : (
           <p className="message-faint">This is where the room begins.</p>
