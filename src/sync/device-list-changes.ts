@@ -60,8 +60,7 @@ export class DeviceListTracker {
       if (members) for (const other of await this.#membersOf(roomId)) members.add(other)
     }
     for (const [roomId, newsOfRoom] of news) {
-      const known = memberships.get(roomId)
-      if (known?.membership === 'join' && !(known.position > since && known.position <= upTo)) await this.#moved(newsOfRoom, joined, left)
+      if (memberships.get(roomId)?.membership === 'join') await this.#moved(userId, newsOfRoom, { joined, left })
     }
     joined.delete(userId)
     left.delete(userId)
@@ -78,12 +77,19 @@ export class DeviceListTracker {
     return [...members].filter(([, { membership }]) => membership === 'join').map(([userId]) => userId)
   }
 
-  async #moved(news: RoomNews, joined: Set<UserId>, left: Set<UserId>): Promise<void> {
+  /** Who came and went in a room that the user was in before, whether or not they left it for a while. */
+  async #moved(
+    userId: UserId,
+    news: RoomNews,
+    { joined, left }: { readonly joined: Set<UserId>; readonly left: Set<UserId> },
+  ): Promise<void> {
     const { store } = this.#deps
     const before = news.first.stored.roomBefore ?? news.first.stored.stateBefore
     const after = news.last.stored.roomAfter ?? news.last.stored.stateAfter
     if (before === after || before === undefined || after === undefined) return
-    const changes = [...StateTrie.diff(await store.state(before), await store.state(after))].flatMap((change) => {
+    const state = await store.state(before)
+    if ((await store.stateEvent(state, 'm.room.member', userId))?.content.membership !== 'join') return
+    const changes = [...StateTrie.diff(state, await store.state(after))].flatMap((change) => {
       const userId = memberOf(change.key)
       return userId === undefined ? [] : [{ ...change, userId }]
     })

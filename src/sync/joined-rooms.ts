@@ -112,7 +112,11 @@ export class JoinedRooms {
   async #summary(pass: SyncPass, room: Room, wish: StateWish): Promise<RoomSummary | undefined> {
     const changes = wish.known.size === 0 ? undefined : [...StateTrie.diff(wish.known, wish.end)]
     const nameKeys = [stateKeyOf('m.room.name', ''), stateKeyOf('m.room.canonical_alias', '')]
-    if (changes && !changes.some(({ key }) => memberOf(key) !== undefined || nameKeys.includes(key))) return undefined
+    // A redaction takes a name without changing the state.
+    const isUnnamed = wish.timeline.some(({ event }) =>
+      nameKeys.some((key) => event.redacts !== undefined && wish.end.get(key) === event.redacts),
+    )
+    if (changes && !isUnnamed && !changes.some(({ key }) => memberOf(key) !== undefined || nameKeys.includes(key))) return undefined
     const { store, members } = this.#deps.views
     const [list, name, alias] = await Promise.all([
       members.of(room.roomId, wish.end),

@@ -372,6 +372,15 @@ describe('devices', () => {
     expect(at(await next(api, alice, String(second.next_batch)), 'device_lists', 'left')).toEqual([bob])
   })
 
+  test('and so is who left a room while the user was away from it for a while', async () => {
+    const api = await openClientApi()
+    const { roomId, since } = await talking(api, [bob, alice, carol])
+    const start = await since(alice)
+    for (const user of [alice, carol]) await api.post(user, `/v3/rooms/${encode(roomId)}/leave`)
+    await api.join(alice, roomId)
+    expect(at(await next(api, alice, start), 'device_lists')).toEqual({ changed: [bob], left: [carol] })
+  })
+
   test('learns how many of its keys are left, at once when they change', async () => {
     const api = await openClientApi()
     const { since } = await talking(api)

@@ -89,6 +89,15 @@ describe('a thread that begins at an event that relates to another', () => {
 })
 
 describe('a name that was redacted', () => {
+  test('leaves its room to be named by its members', async () => {
+    const api = await openClientApi()
+    const roomId = await talking(api)
+    const { event_id: named } = await api.put(alice, `/v3/rooms/${encode(roomId)}/state/m.room.name`, { name: 'Secret den' })
+    const next = await following(api, alice, { room: { state: { lazy_load_members: true } } })
+    await api.put(alice, `/v3/rooms/${encode(roomId)}/redact/${encode(String(named))}/1`, {})
+    expect(at(await next(), 'rooms', 'join', roomId, 'summary', 'm.heroes')).toEqual([bob])
+  })
+
   test('is shown nowhere any more: not of a room, nor of a member', async () => {
     const api = await openClientApi()
     const roomId = await api.createRoom(alice, { preset: 'public_chat' })
