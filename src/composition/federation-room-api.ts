@@ -7,6 +7,7 @@ import { userEndpoints } from '../api/federation/users.ts'
 import type { ServerView } from '../federation/server-view.ts'
 import { SpaceView } from '../federation/space-view.ts'
 import type { Endpoint } from '../http/endpoint.ts'
+import { ReceivedInvites } from '../rooms/received-invites.ts'
 import type { Parts } from './parts.ts'
 
 /** What other servers ask of us, beside sending: rooms, their events, users and media. */
@@ -19,6 +20,7 @@ export async function federationRoomApi(parts: Parts & { readonly view: ServerVi
     ...membershipEndpoints(shared),
     ...inviteEndpoints({
       ...shared,
+      invites: new ReceivedInvites({ ...shared, ...remotes, blocksInvites: (userId) => users.accountData.blocksInvites(userId) }),
       verifier: remotes.verifier,
       hasUser: async (userId) => (await users.accounts.get(userId)) !== undefined,
     }),

@@ -13,6 +13,8 @@ const roomTimeoutMs = 60_000
 const joinTimeoutMs = 180_000
 const largestState = 256 << 20
 const largestBatch = 8 << 20
+/** Bytes that an event of a state may have, taking all together. */
+const bytesOfEvent = 4096
 /** Bytes of what the user who knocks is told of a room: it is kept until the knock is answered. */
 const largestPreview = 1 << 20
 /** How deep answers with events may nest: no event is deeper, and one that is too deep for us costs us none of the others. */
@@ -146,7 +148,10 @@ export class RemoteRooms implements RemoteServers {
     return { state: answer.pdu_ids, authChain: answer.auth_chain_ids }
   }
 
-  async state(from: ServerName, at: { roomId: RoomId; eventId: EventId }): Promise<{ state: readonly Pdu[]; authChain: readonly Pdu[] }> {
+  async state(
+    from: ServerName,
+    at: { roomId: RoomId; eventId: EventId; events?: number },
+  ): Promise<{ state: readonly Pdu[]; authChain: readonly Pdu[] }> {
     const answer = await this.#stateAt(from, 'state', at)
     assertAnswer(stateAnswer, answer, from)
     return { state: answer.pdus, authChain: answer.auth_chain }
@@ -180,13 +185,18 @@ export class RemoteRooms implements RemoteServers {
     return { roomId: answer.room_id, servers: answer.servers.filter((name) => v.is(serverName, name)).slice(0, 100) }
   }
 
-  #stateAt(from: ServerName, endpoint: 'state' | 'state_ids', at: { roomId: RoomId; eventId: EventId }): Promise<JsonObject> {
+  #stateAt(
+    from: ServerName,
+    endpoint: 'state' | 'state_ids',
+    at: { roomId: RoomId; eventId: EventId; events?: number },
+  ): Promise<JsonObject> {
+    const expected = at.events === undefined ? largestState : largestBatch + at.events * bytesOfEvent
     return this.#client.json(from, {
       method: 'GET',
       path: ['federation', 'v1', endpoint, at.roomId],
       query: [['event_id', at.eventId]],
       timeoutMs: joinTimeoutMs,
-      maxBytes: largestState,
+      maxBytes: Math.min(largestState, expected),
       maxNesting: eventsNesting,
     })
   }

@@ -21,6 +21,9 @@ const gapLimits = {
 /** Auth events that each other server is asked for, where the one that sent the event does not give them: it may have invented them. */
 const authEventsOfOthers = 20
 
+/** By how many entries a state that a server tells may exceed the room's current one. */
+const mostBeyondCurrent = 10_000
+
 /** Ends of the graph that are named in one request. */
 const endsNamed = 50
 
@@ -126,6 +129,8 @@ export class GapFiller {
     const at = { roomId: gap.roomId, eventId: event.eventId }
     const ids = await this.#attempt(gap, () => remote.stateIds(server, at))
     if (!ids) return undefined
+    const current = (await store.room(gap.roomId))?.state.size ?? 0
+    if (ids.state.length > current + mostBeyondCurrent) return undefined
     const wanted = [...new Set([...ids.state, ...ids.authChain])]
     const stored = await store.events(wanted)
     const missing = wanted.filter((eventId) => !stored.has(eventId))
@@ -134,9 +139,11 @@ export class GapFiller {
       // What did not come now may come yet, and without it this is another state; what came and is not valid never will be.
       return given.size < missing.length ? undefined : { state: ids.state, events: valid([...given.values()]) }
     }
-    const whole = await this.#attempt(gap, () => remote.state(server, at))
+    const whole = await this.#attempt(gap, () => remote.state(server, { ...at, events: wanted.length }))
     if (!whole) return undefined
-    return { state: ids.state, events: valid(await receivePdus([...whole.state, ...whole.authChain], gap, verifier)) }
+    const given = valid(await receivePdus([...whole.state, ...whole.authChain], gap, verifier))
+    const isWanted = new Set(missing)
+    return { state: ids.state, events: given.filter(({ eventId }) => isWanted.has(eventId)) }
   }
 
   async #isState({ state, events }: ToldState): Promise<boolean> {

@@ -1,19 +1,9 @@
 import { put, type Write } from '../ports/storage.ts'
-import {
-  badState,
-  forbidden,
-  guestAccessForbidden,
-  invalidParam,
-  inviteBlocked,
-  MatrixError,
-  notFound,
-  unknownError,
-  unsupportedRoomVersion,
-} from '../spec/errors.ts'
-import { type EventId, type Pdu, type RoomEvent, type RoomId, type ServerName, stateKeyOf, type UserId } from '../spec/event.ts'
+import { badState, forbidden, guestAccessForbidden, inviteBlocked, MatrixError, notFound, unknownError } from '../spec/errors.ts'
+import { type EventId, type RoomEvent, type RoomId, type ServerName, stateKeyOf, type UserId } from '../spec/event.ts'
 import { serverNameOf } from '../spec/identifiers.ts'
 import type { JsonObject } from '../spec/json.ts'
-import { rulesOf, supportedRoomVersions } from '../spec/room-version.ts'
+import { supportedRoomVersions } from '../spec/room-version.ts'
 import { memberships, type StoredMembership } from '../storage/tables/rooms.ts'
 import type { Stream } from '../streams/stream.ts'
 import { Turns } from '../streams/turns.ts'
@@ -41,9 +31,6 @@ interface MembershipDeps extends RemoteMembershipDeps {
 
 /** Servers in a room, as far as it is known here, that are asked to let a user of ours in. */
 const mostServersAsked = 10
-/** Invitations by one server that a user may have open. */
-const mostOpenInvites = 100
-
 type Alongside = NonNullable<LocalEvent['alongside']>
 
 interface Change {
@@ -207,45 +194,6 @@ export class RoomMembership {
       const { hashes: _, signatures: __, ...unsigned } = event.pdu
       return { version, event: unsigned }
     })
-  }
-
-  /**
-   * Takes an invitation of one of our users from another server: verified, signed by us too, and kept until it is answered.
-   * Throws `M_UNSUPPORTED_ROOM_VERSION`, `M_INVALID_PARAM` for an event that is not what it says, `M_INVITE_BLOCKED`, and
-   * `M_FORBIDDEN` where that server has too many invitations open.
-   */
-  async receiveInvite(invite: {
-    readonly origin: ServerName
-    readonly roomId: RoomId
-    readonly eventId: EventId
-    readonly version: string
-    readonly pdu: Pdu
-    readonly strippedState: readonly JsonObject[]
-  }): Promise<Pdu> {
-    const rules = rulesOf(invite.version)
-    if (!rules) throw unsupportedRoomVersion(`Room version ${invite.version} is not supported`)
-    const known = await this.#deps.store.room(invite.roomId)
-    if (known && known.rules !== rules) throw invalidParam(`The room has version ${known.rules.version}`)
-    const [received] = await receivePdus([invite.pdu], { roomId: invite.roomId, rules }, this.#deps.verifier)
-    if (!received || 'error' in received) throw invalidParam(received?.error ?? 'The event is missing')
-    const { event } = received
-    const target = event.stateKey ?? ''
-    const isInvite = event.type === 'm.room.member' && event.content.membership === 'invite' && event.eventId === invite.eventId
-    const isBySender = serverNameOf(event.sender) === invite.origin
-    if (!isInvite || !isBySender) throw invalidParam('The event is not the invitation that the request names')
-    if (serverNameOf(target) !== this.#deps.serverName) throw invalidParam('The invited user is not of this server')
-    if (await this.#deps.blocksInvites(target)) throw inviteBlocked()
-    const signed = await this.#deps.signEvent(event.pdu, rules)
-    if (!(await this.#residentRoom(invite.roomId))) {
-      const open = [...(await this.#deps.store.memberships(target))].filter(
-        ([roomId, { membership, outOfBand }]) => roomId !== invite.roomId && membership === 'invite' && outOfBand?.via === invite.origin,
-      )
-      if (open.length >= mostOpenInvites) throw forbidden('This user has too many invitations of this server open')
-      const outOfBand = { version: rules.version, pdu: signed, strippedState: invite.strippedState, via: invite.origin }
-      const { eventId, sender } = event
-      await this.#remember(target, invite.roomId, { membership: 'invite', eventId, position: 0, sender, outOfBand })
-    }
-    return signed
   }
 
   /** Sends the member events of a user anew, in every room they are in: their profile has changed. */

@@ -49,7 +49,11 @@ export interface RemoteServers {
     from: ServerName,
     at: { roomId: RoomId; eventId: EventId },
   ): Promise<{ state: readonly EventId[]; authChain: readonly EventId[] }>
-  state(from: ServerName, at: { roomId: RoomId; eventId: EventId }): Promise<{ state: readonly Pdu[]; authChain: readonly Pdu[] }>
+  /** `events`: how many are expected, which bounds the answer. */
+  state(
+    from: ServerName,
+    at: { roomId: RoomId; eventId: EventId; events?: number },
+  ): Promise<{ state: readonly Pdu[]; authChain: readonly Pdu[] }>
   backfill(from: ServerName, gap: { roomId: RoomId; from: readonly EventId[]; limit: number }): Promise<readonly Pdu[]>
   /** The signature that the policy server makes of an event (`/_matrix/policy/v1/sign`), unverified; nothing where it answers none. */
   policySignature(of: ServerName, pdu: Pdu): Promise<KeyedSignature | undefined>

@@ -49,6 +49,9 @@ export interface Placement {
 /** How many rejected or soft-failed events are walked through in search of what comes before them. */
 const mostStepsBack = 200
 
+/** Ends of a room's history at which it may be filled in: whoever names what never was adds some. */
+const mostBackward = 1_000
+
 const createKey = stateKeyOf('m.room.create', '')
 
 /**
@@ -284,7 +287,7 @@ export class RoomDraft {
     if (missing.length === 0 && !this.#backward.has(event.eventId)) return
     const backward = new Set([...this.#backward, ...missing])
     backward.delete(event.eventId)
-    this.#backward = backward
+    this.#backward = bounded(backward)
   }
 
   /** What is to be back-filled before an event. A rejected one never gets a place: what comes before it is wanted in its stead. */
@@ -318,6 +321,13 @@ export class RoomDraft {
     this.#added.push(draftEvent)
     this.#byId.set(draftEvent.event.eventId, draftEvent)
   }
+}
+
+/** The oldest ends, where most of the history lies, and the newest, of which the last gap is one. */
+function bounded(backward: ReadonlySet<EventId>): ReadonlySet<EventId> {
+  if (backward.size <= mostBackward) return backward
+  const ends = [...backward]
+  return new Set([...ends.slice(0, mostBackward / 2), ...ends.slice(-mostBackward / 2)])
 }
 
 type Judged = Pick<DraftEvent, 'event' | 'rank' | 'status'>

@@ -2,7 +2,7 @@ import { describe, expect, test } from 'vitest'
 import { RoomStore } from '../../src/rooms/room-store.ts'
 import type { Pdu, RoomId } from '../../src/spec/event.ts'
 import { contentHash, referenceHash } from '../../src/spec/event-hash.ts'
-import type { JsonValue } from '../../src/spec/json.ts'
+import type { JsonObject, JsonValue } from '../../src/spec/json.ts'
 import { type Home, homeWorld, keptAt, RogueServer } from './rogue-server.ts'
 
 const invented = (i: number) => `$${String(i).padStart(43, 'A')}`
@@ -141,6 +141,64 @@ describe('a server that would have us ask others', () => {
     rogue.asked.length = 0
     await home.history(roomId)
     expect(rogue.asked.filter(({ path }) => path.includes('/backfill/')).length).toBeLessThanOrEqual(6)
+    await expectToGoOn(scene)
+  })
+})
+
+describe('a server that tells too much', () => {
+  /** An event upon one that nobody gives, with the answers of `honest` and of who else is asked. */
+  async function uponHidden(scene: Awaited<ReturnType<typeof roomWithRogue>>, prevEvents?: string[]) {
+    const { home, rogue } = scene
+    if (!prevEvents) await rogue.say('hidden')
+    await rogue.send(await rogue.say('last', prevEvents ? { prevEvents, aside: true } : {}))
+    await home.settle()
+  }
+
+  test('is not believed a state that is far larger than the room’s', async () => {
+    const scene = await roomWithRogue()
+    const { rogue } = scene
+    const told = Array.from({ length: 20_000 }, (_, i) => invented(i))
+    rogue.script = ({ path }) =>
+      path.includes('/state_ids/') ? { pdu_ids: [...rogue.state.values(), ...told], auth_chain_ids: [] } : undefined
+    await uponHidden(scene)
+    expect(rogue.asked.filter(({ path }) => /\/(state|event)\//.test(path))).toEqual([])
+    await expectToGoOn(scene)
+  })
+
+  test('has nothing kept that it was not asked for', async () => {
+    const scene = await roomWithRogue()
+    const { home, rogue } = scene
+    const unasked = await rogue.make({ type: 'm.mark', stateKey: rogue.userId, content: {}, aside: true })
+    const told = Array.from({ length: 30 }, (_, i) => invented(i))
+    rogue.script = ({ path }): JsonObject | undefined => {
+      if (path.includes('/state_ids/')) return { pdu_ids: [...rogue.state.values()], auth_chain_ids: told }
+      return path.includes('/state/') ? { pdus: [unasked], auth_chain: [] } : undefined
+    }
+    await uponHidden(scene)
+    expect(rogue.asked.some(({ path }) => path.includes('/state/'))).toBe(true)
+    expect(await keptAt(home, rogue.idOf(unasked))).toBeUndefined()
+    await expectToGoOn(scene)
+  })
+
+  test('by naming what never was, leaves a bounded number of ends, and those that there were before', async () => {
+    const scene = await roomWithRogue()
+    const { home, roomId, rogue, honest } = scene
+    await honest.say('before')
+    honest.honest()
+    const whole = honest.script
+    honest.script = (asked) => (asked.path.includes('/get_missing_events/') ? { events: [] } : whole(asked))
+    await honest.send(await honest.say('first'))
+    await home.settle()
+    rogue.honest()
+    for (let i = 0; i < 60; i++) {
+      await uponHidden(
+        scene,
+        Array.from({ length: 20 }, (_, k) => invented(20 * i + k)),
+      )
+    }
+    const room = await new RoomStore(home.server.disk.inspect()).room(roomId)
+    expect(room?.backwardExtremities.length).toBe(1_000)
+    expect(await home.history(roomId)).toContain('before')
     await expectToGoOn(scene)
   })
 })

@@ -1,9 +1,10 @@
 import * as v from 'valibot'
 import type { ServerView } from '../../federation/server-view.ts'
 import { type Endpoint, forServer } from '../../http/endpoint.ts'
+import type { ReceivedInvite } from '../../rooms/received-invites.ts'
 import type { EventVerifier } from '../../rooms/remote.ts'
 import { forbidden, incompatibleRoomVersion, invalidParam, missingParam, notFound } from '../../spec/errors.ts'
-import type { EventId, Pdu, RoomId, ServerName, UserId } from '../../spec/event.ts'
+import type { Pdu, RoomId, ServerName, UserId } from '../../spec/event.ts'
 import { parseEvent } from '../../spec/event-format.ts'
 import { serverNameOf } from '../../spec/identifiers.ts'
 import { isObject, type JsonObject } from '../../spec/json.ts'
@@ -11,16 +12,7 @@ import { type RoomVersionRules, rulesOf } from '../../spec/room-version.ts'
 import { anyObject, parameter, pduNestingLimit } from './inputs.ts'
 
 export interface InviteDeps {
-  readonly membership: {
-    receiveInvite(invite: {
-      readonly origin: ServerName
-      readonly roomId: RoomId
-      readonly eventId: EventId
-      readonly version: string
-      readonly pdu: Pdu
-      readonly strippedState: readonly JsonObject[]
-    }): Promise<Pdu>
-  }
+  readonly invites: { receive(invite: ReceivedInvite): Promise<Pdu> }
   readonly verifier: EventVerifier
   readonly view: ServerView
   readonly serverName: ServerName
@@ -90,7 +82,7 @@ async function receive(
   if (typeof target !== 'string') throw invalidParam('The event invites nobody')
   if (serverNameOf(target) === deps.serverName && !(await deps.hasUser(target))) throw notFound('The invited user does not exist')
   if (rules.roomId === 'create-event-hash') await assertRoomState({ roomId, rules, strippedState }, deps.verifier)
-  return deps.membership.receiveInvite({ origin: server, roomId, eventId, version, pdu, strippedState })
+  return deps.invites.receive({ origin: server, roomId, eventId, version, pdu, strippedState })
 }
 
 function oldStrippedState({ unsigned }: JsonObject): JsonObject[] {
