@@ -18,6 +18,8 @@ export interface Libp2pOptions {
   /** One end of the federation port; the homeserver worker has the other, in `connectFederation`. */
   readonly port: MessagePort
   readonly relays: readonly RelayAddress[]
+  /** Asked at every introduction to a relay: tokens change. `undefined` leaves it at the one in {@link relays}. */
+  readonly freshToken?: (address: string) => Promise<string | undefined>
   /** Whether direct connections over WebRTC are made and taken. Needs a window. */
   readonly rtc: boolean
   /** STUN and TURN servers; none unless configured. */
@@ -66,6 +68,7 @@ export async function startLibp2p(options: Libp2pOptions): Promise<RunningLibp2p
     node,
     reservations,
     hello: createHello(identity, homeserver),
+    freshToken: options.freshToken ?? (async () => undefined),
     mail: createMailReader(homeserver),
     changed: routes.relaysChanged,
     overtaken: async (proof: { incarnation: number; signature: string }) => {

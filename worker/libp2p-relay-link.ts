@@ -43,6 +43,8 @@ export interface RelayLinkOptions {
   readonly node: Libp2p
   readonly reservations: Reservations
   readonly hello: () => Promise<Omit<Hello, 'token'>>
+  /** The token that admits us at an address by now; `undefined` where only the one that it came with is known. */
+  readonly freshToken: (address: string) => Promise<string | undefined>
   readonly mail: MailReader
   /** The state changed. */
   readonly changed: () => void
@@ -98,7 +100,7 @@ export function keepRelayLink(relay: RelayAddress, options: RelayLinkOptions): R
   }
 
   const introduce = async (connection: Connection): Promise<void> => {
-    const { token } = relay
+    const token = (await options.freshToken(relay.address)) ?? relay.token
     const body = encodeJson({ ...(await options.hello()), ...(token === undefined ? {} : { token }) })
     const answer = await askRelay(connection, protocols.hello, { method: 'POST', uri: '/hello', body, signal: within(helloTimeoutMs) })
     if (answer.status === 409) {

@@ -4,6 +4,7 @@ import type { HomeserverControl, NodeOptions } from './homeserver-host.ts'
 import { campaign } from './leadership.ts'
 import type { RunningLibp2p } from './libp2p-node.ts'
 import type { PortWanted, ToServiceWorker } from './protocol.ts'
+import { relayOfPages } from './relay-of-pages.ts'
 
 /** Outside IndexedDB: tells an origin whose data the browser deleted from one that never had any. */
 const identityMark = 'yurt-had-identity'
@@ -55,11 +56,26 @@ function offerPorts(control: Remote<HomeserverControl>, signal: AbortSignal): vo
   void navigator.serviceWorker.ready.then(({ active }) => active && offer(active))
 }
 
-/** Loads and starts libp2p; it stops when `signal` aborts. */
+/**
+ * Loads and starts libp2p; it stops when `signal` aborts. Whatever client the page shows, the relay that its pages come with is
+ * used, and by the token that they come with now.
+ */
 async function startNode({ identity, settings }: NodeOptions, port: MessagePort, signal: AbortSignal): Promise<RunningLibp2p> {
   const { startLibp2p } = await import('./libp2p-node.ts')
   const { relays = [], webrtc: rtc = true, ice_servers: iceServers = [] } = settings
-  const node = await startLibp2p({ identity, port, relays, rtc, iceServers })
+  const offered = await relayOfPages()
+  const isNew = offered !== undefined && relays.every(({ address }) => address !== offered.address)
+  const node = await startLibp2p({
+    identity,
+    port,
+    relays: isNew ? [...relays, offered] : relays,
+    freshToken: async (address) => {
+      const current = await relayOfPages()
+      return current?.address === address ? current.token : undefined
+    },
+    rtc,
+    iceServers,
+  })
   const stop = () => void node.stop()
   if (signal.aborted) stop()
   signal.addEventListener('abort', stop, { once: true })

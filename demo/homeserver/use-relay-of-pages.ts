@@ -1,12 +1,11 @@
-import { useEffect } from 'react'
-import { configuredRelay } from './configured-relay.ts'
-import { addRelays } from './control.ts'
+import { useEffect, useState } from 'react'
+import { type RelayOfPages, relayOfPages } from '../../worker/relay-of-pages.ts'
 
-/** Tells the homeserver at each start which relay the pages come with: its address and token may have changed. */
-export function useRelayOfPages(): void {
+/** The relay that the pages come with, once it is known that there is one. */
+export function useRelayOfPages(): RelayOfPages | undefined {
+  const [relay, setRelay] = useState<RelayOfPages>()
   useEffect(() => {
-    void configuredRelay()
-      .then((relay) => relay && addRelays([{ address: relay.address, ...(relay.token === undefined ? {} : { token: relay.token }) }]))
-      .catch(() => undefined)
+    void relayOfPages().then(setRelay)
   }, [])
+  return relay
 }

@@ -2,7 +2,7 @@ import { Button, Form, Text } from '@vector-im/compound-web'
 import { type FormEvent, useCallback, useEffect, useState } from 'react'
 import type { HostStatus } from '../homeserver/control.ts'
 import { useHomeserverMonitor } from '../homeserver/homeserver-context.ts'
-import { useConfiguredRelay } from '../homeserver/use-configured-relay.ts'
+import { useRelayOfPages } from '../homeserver/use-relay-of-pages.ts'
 import { useServiceWorker } from '../homeserver/use-service-worker.ts'
 import { Card } from '../interface/card.tsx'
 import { ErrorNote } from '../interface/error-note.tsx'
@@ -53,7 +53,7 @@ function OpenClient() {
 }
 
 function FirstHomeserver({ changed }: { changed: () => Promise<void> }) {
-  const relay = useConfiguredRelay()
+  const relay = useRelayOfPages()
   const [reach, setReach] = useState<Reach>()
   const domain = relay?.domain
   const chosen = reach ?? (domain === undefined ? 'yurts' : 'everyone')

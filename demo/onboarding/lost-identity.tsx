@@ -1,6 +1,6 @@
 import { Button, Text } from '@vector-im/compound-web'
 import { useState } from 'react'
-import { configuredRelay } from '../homeserver/configured-relay.ts'
+import { relayOfPages } from '../../worker/relay-of-pages.ts'
 import { createIdentity } from '../homeserver/control.ts'
 import { Card } from '../interface/card.tsx'
 import { ErrorNote } from '../interface/error-note.tsx'
@@ -12,7 +12,7 @@ import { RestoreForm } from './restore-form.tsx'
 export function LostIdentity({ changed }: { changed: () => Promise<void> }) {
   const [isCertain, setCertain] = useState(false)
   const beginAnew = useAction(async () => {
-    const relay = await configuredRelay()
+    const relay = await relayOfPages()
     const { recoveryKey } = await createIdentity({
       abandonFormer: true,
       ...(relay?.domain === undefined ? {} : { relayDomain: relay.domain }),

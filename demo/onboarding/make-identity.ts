@@ -1,4 +1,4 @@
-import type { ConfiguredRelay } from '../homeserver/configured-relay.ts'
+import type { RelayOfPages } from '../../worker/relay-of-pages.ts'
 import { addRelays, ControlError, createIdentity } from '../homeserver/control.ts'
 import { joinLinkOf } from '../rooms/join-link.ts'
 import { unsavedRecoveryKey } from '../session/stored-session.ts'
@@ -9,7 +9,7 @@ import { unsavedRecoveryKey } from '../session/stored-session.ts'
  * @param relay whose pages these are
  * @param relayDomain below it the homeserver gets its name; without it, its name is its key alone
  */
-export async function makeIdentity(relay: ConfiguredRelay | undefined, relayDomain: string | undefined): Promise<void> {
+export async function makeIdentity(relay: RelayOfPages | undefined, relayDomain: string | undefined): Promise<void> {
   const invited = joinLinkOf(location.hash)?.relay
   const own = relay && { address: relay.address, ...(relay.token === undefined ? {} : { token: relay.token }) }
   await addRelays(own ? [own] : invited === undefined ? [] : [{ address: invited }])

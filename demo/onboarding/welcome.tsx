@@ -2,7 +2,7 @@ import { Button, Form, Text } from '@vector-im/compound-web'
 import { MatrixError } from 'matrix-js-sdk'
 import { type FormEvent, useState } from 'react'
 import type { HostStatus } from '../homeserver/control.ts'
-import { useConfiguredRelay } from '../homeserver/use-configured-relay.ts'
+import { useRelayOfPages } from '../homeserver/use-relay-of-pages.ts'
 import { Card } from '../interface/card.tsx'
 import { ErrorNote } from '../interface/error-note.tsx'
 import { useAction } from '../interface/use-action.ts'
@@ -24,7 +24,7 @@ interface WelcomeProps {
 
 /** The one step between opening the page and having a homeserver with an account on it. */
 export function Welcome({ status, refresh, signedIn }: WelcomeProps) {
-  const relay = useConfiguredRelay()
+  const relay = useRelayOfPages()
   const [name, setName] = useState(pendingName.get() ?? '')
   const [reach, setReach] = useState<Reach>()
   const domain = relay?.domain

@@ -1,6 +1,5 @@
 import type { MatrixClient } from 'matrix-js-sdk'
 import { useCallback, useEffect, useState } from 'react'
-import { useRelayOfPages } from '../homeserver/use-relay-of-pages.ts'
 import { messageOf } from '../interface/message-of.ts'
 import { Waiting } from '../interface/waiting.tsx'
 import { RecoveryKeyPage } from '../onboarding/recovery-key-page.tsx'
@@ -14,7 +13,6 @@ import { forgetSession, type StoredSession, unsavedRecoveryKey } from './stored-
 
 /** What someone who is signed in sees: once, the recovery key; from then on the chat. */
 export function SignedIn({ session, signedOut }: { session: StoredSession; signedOut: () => void }) {
-  useRelayOfPages()
   const [recoveryKey, setRecoveryKey] = useState(() => unsavedRecoveryKey.get())
   const end = useCallback(() => {
     forgetSession()

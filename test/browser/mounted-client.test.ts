@@ -1,4 +1,11 @@
+import { mkdtemp, rm } from 'node:fs/promises'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
 import { expect, type Page } from '@playwright/test'
+import pino from 'pino'
+import { checkConfig } from '../../relay/config.ts'
+import { startRelay } from '../../relay/relay.ts'
+import { startStaticServer } from '../../scripts/serve.ts'
 import { hydrogen as test } from './support/hydrogen.ts'
 
 const password = 'wonderland-7'
@@ -153,3 +160,38 @@ test('a client that clears its origin leaves the homeserver where it is', async 
   await expect(page.getByText('You will connect to')).toBeVisible()
   await logIn(page, 'alice')
 })
+
+test('a client that knows nothing of relays keeps its homeserver admitted at the relay of its pages when the token changes', async ({
+  page,
+  hydrogen,
+}) => {
+  const dataDir = await mkdtemp(join(tmpdir(), 'yurt-mounted-'))
+  const startAdmitting = (token: string, port: number) =>
+    startRelay(
+      checkConfig({ dataDir, libp2p: { port }, federation: { port: 0 }, admission: { mode: 'token', tokens: [token] } }, 'the test'),
+      pino({ level: 'silent' }),
+    )
+  const first = await startAdmitting('a-token-of-the-first-day', 0)
+  const json: Record<string, unknown> = { '/relay.json': first.ready }
+  const server = await startStaticServer({ directory: 'dist', port: 0, client: hydrogen, json })
+  await page.goto(server.url)
+  await makeHomeserver(page)
+  await expect(page.getByText('You will connect to')).toBeVisible()
+  await expect.poll(() => relayStates(page), { timeout: 30_000 }).toEqual(['admitted'])
+  await first.stop()
+  await expect.poll(() => relayStates(page), { timeout: 30_000 }).toEqual(['connecting'])
+  const second = await startAdmitting('a-token-of-the-second-day', Number(/\/tcp\/(\d+)/.exec(first.ready.address)?.[1]))
+  json['/relay.json'] = second.ready
+  await expect.poll(() => relayStates(page), { timeout: 60_000 }).toEqual(['admitted'])
+  await second.stop()
+  await server.close()
+  await rm(dataDir, { recursive: true })
+})
+
+/** How the homeserver behind the page stands with its relays. */
+function relayStates(page: Page): Promise<string[] | undefined> {
+  return page.evaluate(async () => {
+    const status = await (await fetch('/_yurt/status')).json()
+    return status.connections?.relays.map(({ state }: { state: string }) => state)
+  })
+}

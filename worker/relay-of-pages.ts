@@ -1,15 +1,17 @@
-import type { RelayAddress } from './control.ts'
+import type { RelayAddress } from './libp2p-relay-link.ts'
 
 /** The relay that whoever serves these pages runs for them. */
-export interface ConfiguredRelay extends RelayAddress {
+export interface RelayOfPages extends RelayAddress {
   /** Below it ordinary Matrix servers find homeservers; without it they cannot. */
   readonly domain?: string
 }
 
+const timeoutMs = 5000
+
 /** Reads /relay.json; `undefined` where the pages come without a relay, or the network is off. */
-export async function configuredRelay(): Promise<ConfiguredRelay | undefined> {
-  const response = await fetch('/relay.json', { cache: 'no-store' }).catch(() => undefined)
-  const relay: unknown = response?.ok ? await response.json().catch(() => undefined) : undefined
+export async function relayOfPages(): Promise<RelayOfPages | undefined> {
+  const answer = fetch('/relay.json', { cache: 'no-store', signal: AbortSignal.timeout(timeoutMs) })
+  const relay: unknown = await answer.then((response) => (response.ok ? response.json() : undefined)).catch(() => undefined)
   if (typeof relay !== 'object' || relay === null) return undefined
   const address = 'address' in relay ? relay.address : undefined
   if (typeof address !== 'string') return undefined
