@@ -8,8 +8,8 @@ const leaderWithinMs = 15_000
 const leaderForPageWithinMs = 3000
 const repeatWithinMs = 20_000
 const ownPaths = /^\/(_matrix|_yurt|\.well-known\/matrix)\/|^\/_synapse\/admin\/v1\/(register$|registration_tokens\b|media\/)/
-/** Pages of the homeserver itself, on which users let clients in and manage their accounts. */
-const authorisationPages = /^\/_matrix\/oauth2\/(authorize|link|account)$/
+/** Pages of the homeserver itself, on which users let clients in, show who they are, and manage their accounts. */
+const ownPages = /^\/_matrix\/(oauth2\/(authorize|link|account)|client\/v3\/auth\/[^/]+\/fallback\/web|static\/client\/login\/?)$/
 const mediaPaths = /^\/_matrix\/client\/v1\/media\//
 const mediaDestinations: readonly string[] = ['image', 'video', 'audio']
 
@@ -53,7 +53,7 @@ export async function answerFromHomeserver(
 
 /** Scripts, frames, objects and navigations have no business with an API whose answers others wrote. */
 function isPlainFetch({ destination, mode }: Request, pathname: string): boolean {
-  if (mode === 'navigate') return destination === 'document' && authorisationPages.test(pathname)
+  if (mode === 'navigate') return destination === 'document' && ownPages.test(pathname)
   return destination === ''
 }
 

@@ -1,4 +1,5 @@
 import { accountEndpoints } from '../api/client/account.ts'
+import { authFallbackEndpoints } from '../api/client/auth-fallback.ts'
 import { devicesEndpoints } from '../api/client/devices.ts'
 import { loginEndpoints } from '../api/client/login.ts'
 import { moderationEndpoints } from '../api/client/moderation.ts'
@@ -32,6 +33,7 @@ export function accountApi(parts: ClientParts): Endpoint[] {
     ...loginEndpoints(shared),
     ...registrationEndpoints(shared),
     ...accountEndpoints(shared),
+    ...authFallbackEndpoints(shared),
     ...devicesEndpoints(shared),
     ...profileEndpoints(shared),
     ...pushersEndpoints(shared),

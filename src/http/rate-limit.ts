@@ -26,6 +26,7 @@ const guessable: ReadonlySet<string> = new Set([
   'POST /_matrix/client/v3/keys/device_signing/upload',
   'GET /_matrix/client/v1/register/m.login.registration_token/validity',
   'POST /_matrix/client/v1/login/get_token',
+  'POST /_matrix/client/v3/auth/:stage/fallback/web',
   'POST /_matrix/oauth2/account',
   'POST /_matrix/oauth2/authorize',
   'POST /_matrix/oauth2/link',

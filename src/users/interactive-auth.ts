@@ -12,7 +12,7 @@ const sessionLifetimeMs = 15 * 60 * 1000
 /** Sessions of user-interactive authentication under way. */
 const sessionLimit = 1000
 
-type Stage = 'm.oauth' | 'm.login.password' | 'm.login.dummy' | 'm.login.registration_token'
+export type Stage = 'm.oauth' | 'm.login.password' | 'm.login.dummy' | 'm.login.registration_token'
 
 /** What an API call asks of who makes it. */
 export interface Requirement {
@@ -37,8 +37,8 @@ export interface Proof {
 
 interface AuthSession {
   readonly id: string
-  readonly operation: string
-  readonly userId: UserId | undefined
+  /** What the request that began it asks for. */
+  readonly requirement: Requirement
   readonly expiresTs: number
   readonly completed: Stage[]
   proof: Proof
@@ -83,7 +83,7 @@ export class InteractiveAuth {
     const session = known ?? this.#open(requirement)
     if (known && (await requirement.approval?.take())) session.completed.push('m.oauth')
     else if (auth.type !== undefined) {
-      const failure = await this.#attempt(auth, session, requirement)
+      const failure = await this.#attempt(auth, session)
       if (failure !== undefined) throw challenge(requirement, session, failure)
     }
     const complete = requirement.flows.some((flow) => flow.every((stage) => session.completed.includes(stage)))
@@ -92,8 +92,20 @@ export class InteractiveAuth {
     return session.proof
   }
 
+  /** What a session under way asks for, and which stage may be next; `undefined` for a session that is unknown or over. */
+  session(id: string): { readonly requirement: Requirement; readonly completed: readonly Stage[] } | undefined {
+    return this.#live(id)
+  }
+
+  /** Tries a stage away from the request that it is for, as a fallback page does: why it failed, or `undefined`. */
+  async attempt(id: string, auth: JsonObject): Promise<string | undefined> {
+    const session = this.#live(id)
+    return session ? this.#attempt(auth, session) : 'Unknown or expired session'
+  }
+
   /** Tries one stage: why it failed, or `undefined`. */
-  async #attempt(auth: JsonObject, session: AuthSession, { flows, isRegistrationToken }: Requirement): Promise<string | undefined> {
+  async #attempt(auth: JsonObject, session: AuthSession): Promise<string | undefined> {
+    const { flows, isRegistrationToken } = session.requirement
     const stage = flows.flat().find((offered) => offered === auth.type && offered !== 'm.oauth')
     if (!stage) return 'This type of authentication is not offered'
     if (session.completed.includes(stage)) return undefined
@@ -114,24 +126,29 @@ export class InteractiveAuth {
   }
 
   async #provenByPassword(auth: JsonObject, session: AuthSession): Promise<UserId | undefined> {
-    const userId = identifiedUser(auth, this.#accounts) ?? session.userId
-    if (userId === undefined || (session.userId !== undefined && userId !== session.userId)) return undefined
+    const { userId: expected } = session.requirement
+    const userId = identifiedUser(auth, this.#accounts) ?? expected
+    if (userId === undefined || (expected !== undefined && userId !== expected)) return undefined
     if (typeof auth.password !== 'string') return undefined
     return (await this.#accounts.hasPassword(userId, auth.password)) ? userId : undefined
   }
 
   #find({ session: id }: JsonObject, { operation, userId }: Requirement): AuthSession | undefined {
-    const session = typeof id === 'string' ? this.#sessions.get(id) : undefined
-    if (!session || session.expiresTs <= this.#clock.now()) return undefined
-    return session.operation === operation && session.userId === userId ? session : undefined
+    const session = typeof id === 'string' ? this.#live(id) : undefined
+    return session?.requirement.operation === operation && session.requirement.userId === userId ? session : undefined
   }
 
-  #open({ operation, userId }: Requirement): AuthSession {
+  #live(id: string): AuthSession | undefined {
+    const session = this.#sessions.get(id)
+    return session && session.expiresTs > this.#clock.now() ? session : undefined
+  }
+
+  #open(requirement: Requirement): AuthSession {
     const [oldest] = this.#sessions.keys()
     if (oldest !== undefined && this.#sessions.size >= sessionLimit) this.#sessions.delete(oldest)
     const id = encodeUrlSafeBase64(this.#random.bytes(18))
     const expiresTs = this.#clock.now() + sessionLifetimeMs
-    const session: AuthSession = { id, operation, userId, expiresTs, completed: [], proof: {} }
+    const session: AuthSession = { id, requirement, expiresTs, completed: [], proof: {} }
     this.#sessions.set(id, session)
     return session
   }

@@ -65,3 +65,53 @@ test('the account page opens though no tab is left, and signs the user in', asyn
   await blank.getByRole('button', { name: 'Sign in' }).click()
   await expect(blank.getByText('@bob:test')).toBeVisible()
 })
+
+test('a client opens the fallback page of a stage in a window of its own, and hears when the user has given the password there', async ({
+  openTab,
+  site,
+}) => {
+  const page = await openTab()
+  const account = { username: 'carol', password: 'wonderland-7', auth: { type: 'm.login.dummy' } }
+  const registered = await fetchJson(page, '/_matrix/client/v3/register', { method: 'POST', body: JSON.stringify(account) })
+  const { access_token: token } = registered.body as { access_token: string }
+  const ask = (auth?: object) =>
+    fetchJson(page, '/_matrix/client/v1/login/get_token', {
+      method: 'POST',
+      headers: { authorization: `Bearer ${token}` },
+      body: JSON.stringify({ auth }),
+    })
+  const { session } = (await ask()).body as { session: string }
+  const opened = page.waitForEvent('popup')
+  const heard = await page.evaluateHandle((url) => {
+    const message = new Promise((resolve) =>
+      window.addEventListener('message', ({ data, origin }) => data === 'authDone' && resolve({ data, origin })),
+    )
+    window.open(url)
+    return { message }
+  }, `/_matrix/client/v3/auth/m.login.password/fallback/web?session=${session}`)
+  const popup = await opened
+  await popup.getByLabel('Password').fill('wonderland-7')
+  await popup.getByRole('button', { name: 'Go on' }).click()
+  await expect(popup.getByRole('heading')).toHaveText('Done')
+  expect(await heard.evaluate(({ message }) => message)).toEqual({ data: 'authDone', origin: site.url })
+  expect(await ask({ session })).toMatchObject({ status: 200, body: { login_token: expect.any(String) } })
+})
+
+test('an application that knows no way to log in shows the page for it, and is handed the answer', async ({ openTab, context, site }) => {
+  const page = await openTab()
+  const account = { username: 'dora', password: 'wonderland-7', auth: { type: 'm.login.dummy' } }
+  await fetchJson(page, '/_matrix/client/v3/register', { method: 'POST', body: JSON.stringify(account) })
+  const shown = await context.newPage()
+  const answers: unknown[] = []
+  await shown.exposeFunction('handed', (answer: unknown) => answers.push(answer))
+  await shown.addInitScript('window.matrixLogin = { onLogin: (answer) => window.handed(answer) }')
+  await shown.goto(`${site.url}/_matrix/static/client/login/?device_id=FALLBACK`)
+  await shown.getByLabel('User name').fill('dora')
+  await shown.getByLabel('Password').fill('wrong')
+  await shown.getByRole('button', { name: 'Sign in' }).click()
+  await expect(shown.getByRole('alert')).toBeVisible()
+  await shown.getByLabel('Password').fill('wonderland-7')
+  await shown.getByRole('button', { name: 'Sign in' }).click()
+  await expect(shown.getByRole('alert')).toBeHidden()
+  expect(answers).toEqual([expect.objectContaining({ user_id: '@dora:test', device_id: 'FALLBACK', access_token: expect.any(String) })])
+})

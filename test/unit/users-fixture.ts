@@ -1,5 +1,6 @@
 import { accountEndpoints } from '../../src/api/client/account.ts'
 import { accountDataEndpoints } from '../../src/api/client/account-data.ts'
+import { authFallbackEndpoints } from '../../src/api/client/auth-fallback.ts'
 import { devicesEndpoints } from '../../src/api/client/devices.ts'
 import { discoveryEndpoints } from '../../src/api/client/discovery.ts'
 import { keyBackupEndpoints } from '../../src/api/client/key-backup.ts'
@@ -213,6 +214,7 @@ export async function openUsers(options: FixtureOptions = {}) {
   const handler = createHandler(
     [
       ...registrationEndpoints(shared),
+      ...authFallbackEndpoints(shared),
       ...loginEndpoints(shared),
       ...accountEndpoints({ ...shared, leaveRooms: async (userId) => void leftRooms.push(userId) }),
       ...devicesEndpoints(shared),

@@ -18,6 +18,17 @@ async function refreshToken(world: World): Promise<string> {
   return String(token)
 }
 
+const fallbackPage = `${path}/auth/:stage/fallback/web`
+
+/** A session of user-interactive authentication that waits for its only stage. */
+async function waitingSession(world: World): Promise<Pick<Sample, 'as' | 'params' | 'query'>> {
+  const { body } = await world.ask(undefined, 'POST', `${path}/register`, { username: world.fresh('newcomer'), password: 'wonderland-7' })
+  return { as: 'nobody', params: { stage: 'm.login.dummy' }, query: { session: String(body.session) } }
+}
+
+const unknownSession: Sample = { params: { stage: 'm.login.dummy' }, query: { session: 'unknown' } }
+const unknownStage = async (world: World): Promise<Sample> => ({ ...(await waitingSession(world)), params: { stage: 'm.login.sso' } })
+
 /** Logging in and out, registration, the account. */
 export const accounts: Rows = {
   [`GET ${path}/login`]: { request: () => ({}), others: 'anyone', cannotFail: true },
@@ -29,6 +40,18 @@ export const accounts: Rows = {
       '400 M_UNKNOWN': () => ({ body: { type: 'm.login.sso' } }),
       '400 M_MISSING_PARAM': () => ({ body: {} }),
     },
+  },
+  'GET /_matrix/static/client/login': { request: () => ({ as: 'nobody' }), others: 'anyone', cannotFail: true },
+  'GET /_matrix/static/client/login/': { request: () => ({ as: 'nobody' }), others: 'anyone', cannotFail: true },
+  [`GET ${fallbackPage}`]: {
+    request: waitingSession,
+    others: 'anyone',
+    errors: { '404 undefined': () => unknownSession, '400 M_MISSING_PARAM': () => ({ params: { stage: 'm.login.dummy' } }) },
+  },
+  [`POST ${fallbackPage}`]: {
+    request: async (world) => ({ ...(await waitingSession(world)), body: new TextEncoder().encode('') }),
+    others: 'anyone',
+    errors: { '404 undefined': unknownStage },
   },
   [`POST ${path}/refresh`]: {
     request: async (world) => ({ as: 'nobody', body: { refresh_token: await refreshToken(world) } }),

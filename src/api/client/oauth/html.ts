@@ -36,24 +36,36 @@ button{font:inherit;padding:.5rem 1.1rem;border:1px solid GrayText;border-radius
 .note{border-left:.25rem solid;padding-left:.75rem}
 .error{border-color:#d51928}
 ul{padding:0;list-style:none}`
-const styleHash = encodeBase64(sha256(new TextEncoder().encode(style)))
 
-/**
- * A page of the homeserver itself, without scripts and shown in no frame. `formTargets` are origins or schemes that an answer to its
- * form may lead to, beside our own.
- */
-export function page(title: string, content: Html, options: { readonly status?: number; readonly formTargets?: string } = {}): Response {
-  const { status = 200, formTargets = '' } = options
+/** A text as a Content Security Policy names it. */
+function hashOf(text: string): string {
+  return `sha256-${encodeBase64(sha256(new TextEncoder().encode(text)))}=`
+}
+
+interface PageOptions {
+  readonly status?: number
+  /** Origins or schemes that an answer to its form may lead to, beside our own. */
+  readonly formTargets?: string
+  /** The only script that runs in it; it may ask this homeserver. Must hold nothing that anyone else wrote. */
+  readonly script?: string
+}
+
+/** A page of the homeserver itself, shown in no frame. */
+export function page(title: string, content: Html, options: PageOptions = {}): Response {
+  const { status = 200, formTargets = '', script } = options
   const policy = [
     "default-src 'none'",
-    `style-src 'sha256-${styleHash}='`,
+    `style-src '${hashOf(style)}'`,
+    ...(script === undefined ? [] : [`script-src '${hashOf(script)}'`, "connect-src 'self'"]),
     "frame-src 'self'",
     `form-action 'self' ${formTargets}`,
     "frame-ancestors 'none'",
     "base-uri 'none'",
   ]
   const body = html`<!doctype html><html lang="en"><meta charset="utf-8"><meta name="viewport" content="width=device-width">
-<title>${title}</title><style>${new Html(style)}</style><body><main><h1>${title}</h1>${content}</main></body></html>`
+<title>${title}</title><style>${new Html(style)}</style><body><main><h1>${title}</h1>${content}</main>${
+    script === undefined ? html`` : html`<script>${new Html(script)}</script>`
+  }</body></html>`
   return new Response(body.text, {
     status,
     headers: {
