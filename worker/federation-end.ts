@@ -21,7 +21,9 @@ export function createFederationEnd({ signer, homeserver, pass, superseded }: Fe
     handle: async ({ surface, address, request: { method, uri, headers, body } }, signal) => {
       const { handleClient, handleFederation } = await homeserver
       const base = surface === 'client' ? clientBase(headers, signer.serverName) : `https://${signer.serverName}`
-      const request = new Request(base + uri, { method, headers, signal, ...(body ? { body } : {}) })
+      // A request cannot be made of a GET with a body, which some clients send all the same: it means nothing.
+      const content = body && method !== 'GET' && method !== 'HEAD' ? { body } : {}
+      const request = new Request(base + uri, { method, headers, signal, ...content })
       const handle = surface === 'client' ? handleClient : handleFederation
       const response = await wireResponse(await handle(request, { trusted: false, address, uri }))
       await pass()

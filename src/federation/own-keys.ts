@@ -22,10 +22,11 @@ export class OwnKeys {
     if (this.#current === undefined || now >= this.#current.renewAt || now < this.#current.renewAt - validityMs / 2) {
       const document = signJson(
         {
+          // In canonical order: some check the signature on what was sent, as it was sent.
+          old_verify_keys: {},
           server_name: signer.serverName,
           valid_until_ts: now + validityMs,
           verify_keys: { [signer.keyId]: { key: encodeBase64(signer.publicKey) } },
-          old_verify_keys: {},
         },
         signer,
       )

@@ -1,7 +1,7 @@
 import type { Verifier } from '../ports/signer.ts'
 import { last, put, type ReadTx, removeRange, type Storage } from '../ports/storage.ts'
 import { canonicalJson } from '../spec/canonical-json.ts'
-import { invalidParam, MatrixError, notFound } from '../spec/errors.ts'
+import { badJson, invalidParam, MatrixError, notFound } from '../spec/errors.ts'
 import type { ServerName, UserId } from '../spec/event.ts'
 import { serverNameOf } from '../spec/identifiers.ts'
 import { isObject, type JsonObject } from '../spec/json.ts'
@@ -111,7 +111,7 @@ export class DeviceKeys {
 
   async #check(userId: UserId, deviceId: string, keys: JsonObject): Promise<void> {
     if (keys.user_id !== userId || keys.device_id !== deviceId) throw invalidParam('user_id or device_id is not that of this login')
-    if (!Array.isArray(keys.algorithms) || !isObject(keys.keys)) throw invalidParam('algorithms or keys is missing')
+    if (!Array.isArray(keys.algorithms) || !isObject(keys.keys)) throw badJson('algorithms or keys is missing')
     const keyId = `ed25519:${deviceId}`
     const publicKey = keys.keys[keyId]
     const signed = typeof publicKey === 'string' && (await isSignedBy(this.#verifier, keys, { userId, keyId, publicKey }))

@@ -5,6 +5,7 @@ import { invalidParam } from '../spec/errors.ts'
 import type { ServerName } from '../spec/event.ts'
 import type { JsonObject } from '../spec/json.ts'
 import { type StoredUrlPreview, urlPreviews } from '../storage/tables/media.ts'
+import { imageSizeOf } from './image-size.ts'
 import type { MediaStore } from './media-store.ts'
 
 /** How long a preview is given out without asking again. */
@@ -64,6 +65,7 @@ export class UrlPreviews {
   async #image(address: string, signal: AbortSignal) {
     const { web, media, serverName } = this.#deps
     const content = await web.image(address, signal)
+    const size = imageSizeOf(content.bytes)
     const mediaId = await media.keepPreview(content)
     return {
       media: { mediaId },
@@ -71,6 +73,7 @@ export class UrlPreviews {
         'og:image': `mxc://${serverName}/${mediaId}`,
         'og:image:type': content.contentType,
         'matrix:image:size': content.bytes.byteLength,
+        ...(size === undefined ? {} : { 'og:image:width': size.width, 'og:image:height': size.height }),
       },
     }
   }

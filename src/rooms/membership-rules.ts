@@ -35,9 +35,17 @@ export async function joinAuthoriser(
 
 /** The user ids of this server who are joined to the room. */
 export async function localMembers(room: Room, deps: { readonly store: RoomStore; readonly serverName: ServerName }): Promise<UserId[]> {
-  const ours = memberEvents(room.state).filter(([userId]) => serverNameOf(userId) === deps.serverName)
-  const records = await deps.store.events(ours.map(([, eventId]) => eventId))
-  return ours.filter(([, eventId]) => records.get(eventId)?.event.content.membership === 'join').map(([userId]) => userId)
+  return joinedMembers(room, { store: deps.store, which: (userId) => serverNameOf(userId) === deps.serverName })
+}
+
+/** The user ids, of those that `which` picks, who are joined to the room. */
+export async function joinedMembers(
+  room: Room,
+  { store, which }: { readonly store: RoomStore; readonly which: (userId: UserId) => boolean },
+): Promise<UserId[]> {
+  const picked = memberEvents(room.state).filter(([userId]) => which(userId))
+  const records = await store.events(picked.map(([, eventId]) => eventId))
+  return picked.filter(([, eventId]) => records.get(eventId)?.event.content.membership === 'join').map(([userId]) => userId)
 }
 
 /** `undefined` where nobody of this server is in the room: what is known of it, if anything, is of old. */

@@ -11,7 +11,7 @@ import { admitsGuests } from './guest-access.ts'
 import { receivePdus } from './incoming.ts'
 import type { JoinsUnderWay } from './join-progress.ts'
 import { buildLocalEvent, type LocalEvent } from './local-event.ts'
-import { joinAuthoriser, localMembers, strippedStateOf } from './membership-rules.ts'
+import { joinAuthoriser, joinedMembers, localMembers, strippedStateOf } from './membership-rules.ts'
 import type { MembershipTemplate } from './remote.ts'
 import type { RemoteMembershipDeps } from './remote-join.ts'
 import type { Room } from './room-store.ts'
@@ -107,7 +107,7 @@ export class RoomMembership {
     if (!stored) throw forbidden('You are not in this room')
     if (stored.membership === 'leave') return
     if (stored.membership === 'ban') throw forbidden('You are banned from this room')
-    const room = await this.#residentRoom(roomId)
+    const room = (await this.#residentRoom(roomId)) ?? (await this.#desertedRoom(roomId))
     if (room) {
       await this.#send(userId, userId, { roomId, content: { ...content, membership: 'leave' }, alongside })
       return
@@ -263,6 +263,13 @@ export class RoomMembership {
   async #residentRoom(roomId: RoomId): Promise<Room | undefined> {
     const room = await this.#deps.store.room(roomId)
     return room && (room.state.size <= 1 || (await localMembers(room, this.#deps)).length > 0) ? room : undefined
+  }
+
+  /** The room, if nobody at all is in it any more: there is no other server that could say more of it than what we know. */
+  async #desertedRoom(roomId: RoomId): Promise<Room | undefined> {
+    const { store } = this.#deps
+    const room = await store.room(roomId)
+    return room && (await joinedMembers(room, { store, which: () => true })).length === 0 ? room : undefined
   }
 
   async #membershipOf({ roomId, target }: ChangeOfOther): Promise<string | undefined> {

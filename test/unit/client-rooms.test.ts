@@ -179,6 +179,18 @@ describe('membership', () => {
     expect(at(await stateOf(api, alice, roomId, 'm.room.member', bob), 'membership')).toBe('leave')
   })
 
+  test('an invitation is turned down though whoever made it, and everybody else, has left', async () => {
+    const api = await openClientApi()
+    const roomId = await api.createRoom(alice, { preset: 'private_chat', invite: [bob] })
+    const { next_batch: since } = await api.get(bob, '/v3/sync')
+    await api.post(alice, `${rooms(roomId)}/leave`)
+    await api.post(bob, `${rooms(roomId)}/leave`)
+    const sync = await api.get(bob, `/v3/sync?since=${since}`)
+    expect(at(sync, 'rooms', 'invite')).toBeUndefined()
+    const events = listAt(sync, 'rooms', 'leave', roomId, 'timeline', 'events')
+    expect(events.at(-1)).toMatchObject({ type: 'm.room.member', state_key: bob, content: { membership: 'leave' } })
+  })
+
   test('a room that was not left is not forgotten, one that was forgotten is not read', async () => {
     const api = await openClientApi()
     const roomId = await api.createRoom(alice)

@@ -52,7 +52,7 @@ describe('device keys', () => {
       'M_INVALID_SIGNATURE',
     ],
     ['without a signature', async () => ({ ...(await deviceKeysOf(alice.userId, 'PHONE')), signatures: {} }), 'M_INVALID_SIGNATURE'],
-    ['without keys', async () => ({ user_id: alice.userId, device_id: 'PHONE' }), 'M_INVALID_PARAM'],
+    ['without keys', async () => ({ user_id: alice.userId, device_id: 'PHONE' }), 'M_BAD_JSON'],
   ])('%s are refused', async (_, keys, errcode) => {
     const { status, body } = await upload(alice, { device_keys: await keys() })
     expect([status, body.errcode]).toEqual([400, errcode])

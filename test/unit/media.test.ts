@@ -15,6 +15,9 @@ let handler: Handler
 let fetched: string[]
 let thumbnails: string[]
 
+/** The head of a PNG of 256 by 2, as a page's picture. */
+const picture = Uint8Array.from([...'\x89PNG\r\n\x1a\n\0\0\0\x0dIHDR\0\0\x01\0\0\0\0\x02'].map((letter) => letter.charCodeAt(0)))
+
 const web: Web = {
   notify: () => Promise.reject(new Error('not here')),
   preview: async (url, language) => {
@@ -24,7 +27,7 @@ const web: Web = {
   },
   image: async (url) => {
     fetched.push(url)
-    return { contentType: 'image/png', bytes: new TextEncoder().encode('picture') }
+    return { contentType: 'image/png', bytes: picture }
   },
 }
 
@@ -159,13 +162,15 @@ describe('the content repository', () => {
       'og:title': 'A page',
       'og:image': expect.stringMatching(/^mxc:\/\/a\.example\//),
       'og:image:type': 'image/png',
-      'matrix:image:size': 7,
+      'matrix:image:size': picture.length,
+      'og:image:width': 256,
+      'og:image:height': 2,
     })
     expect(await second.json()).toEqual(preview)
     expect(await (await ask('GET', path)).json()).toEqual(preview)
     expect(fetched).toEqual(['https://page.example/ undefined', 'https://page.example/picture.png'])
     const image = await ask('GET', `/_matrix/client/v1/media/download/${preview['og:image'].slice('mxc://'.length)}`)
-    expect(await image.text()).toBe('picture')
+    expect(new Uint8Array(await image.arrayBuffer())).toEqual(picture)
   })
 
   test('serves nothing that an administrator withdrew, ours or others’, until it is given free again', async () => {
