@@ -18,12 +18,15 @@ export class ServerView {
     this.#deps = deps
   }
 
-  /** A room that we are in, from which its ACL does not ban the server. Throws `M_NOT_FOUND` or `M_FORBIDDEN`. */
-  async room(server: ServerName, roomId: RoomId): Promise<Room> {
+  /**
+   * A room that we are in, or for `leave` one that nobody at all is in any more, from which its ACL does not ban the server.
+   * Throws `M_NOT_FOUND` or `M_FORBIDDEN`.
+   */
+  async room(server: ServerName, roomId: RoomId, to: 'leave' | 'takePart' = 'takePart'): Promise<Room> {
     const room = await this.#deps.store.room(roomId)
-    if (!room || !(await this.#deps.roomServers.at(roomId, room.state)).has(this.#deps.serverName)) {
-      throw notFound('This room is not known here')
-    }
+    const servers = room && (await this.#deps.roomServers.at(roomId, room.state))
+    const isOurs = servers?.has(this.#deps.serverName) || (to === 'leave' && servers?.size === 0)
+    if (!room || !isOurs) throw notFound('This room is not known here')
     if (!(await this.isAllowed(server, room))) throw forbidden(`${server} is banned from this room`)
     return room
   }

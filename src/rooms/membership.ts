@@ -113,8 +113,8 @@ export class RoomMembership {
       return
     }
     const servers = this.#servers([stored.outOfBand?.via, serverNameOf(stored.sender), serverNameOf(roomId)])
-    const eventId = await this.#leaveThrough(servers, { userId, roomId, content }).catch(() => stored.eventId)
-    await this.#remember(userId, roomId, { membership: 'leave', eventId, position: 0, sender: userId })
+    const left = await this.#leaveThrough(servers, { userId, roomId, content }).catch(() => ({ eventId: stored.eventId }))
+    await this.#remember(userId, roomId, { membership: 'leave', position: 0, sender: userId, ...left })
   }
 
   /** Invites a user of any server. Throws `M_FORBIDDEN`, `M_INVITE_BLOCKED`, or the other server's error if it declines. */
@@ -177,7 +177,7 @@ export class RoomMembership {
     kind: 'join' | 'leave' | 'knock',
     { roomId, userId, versions }: { readonly roomId: RoomId; readonly userId: UserId; readonly versions: readonly string[] },
   ): Promise<MembershipTemplate> {
-    const room = await this.#residentRoom(roomId)
+    const room = (await this.#residentRoom(roomId)) ?? (kind === 'leave' ? await this.#desertedRoom(roomId) : undefined)
     if (!room) throw notFound('This room is not known here')
     const { version } = room.rules
     if (!versions.includes(version))
@@ -230,14 +230,17 @@ export class RoomMembership {
     })
   }
 
-  async #leaveThrough(servers: readonly ServerName[], change: Change & { readonly content: JsonObject }): Promise<EventId> {
+  async #leaveThrough(
+    servers: readonly ServerName[],
+    change: Change & { readonly content: JsonObject },
+  ): Promise<Pick<StoredMembership, 'eventId' | 'outOfBand'>> {
     const { roomId, userId, content } = change
     return this.#throughAny(servers, async (server) => {
       const { membershipFromTemplate } = await remoteJoin()
       const template = await this.#deps.remote.makeMembership(server, 'leave', { roomId, userId, versions: supportedRoomVersions() })
-      const { event } = await membershipFromTemplate({ userId, roomId, content, membership: 'leave' }, template, this.#deps)
+      const { event, rules } = await membershipFromTemplate({ userId, roomId, content, membership: 'leave' }, template, this.#deps)
       await this.#deps.remote.sendLeave(server, { roomId, eventId: event.eventId, pdu: event.pdu })
-      return event.eventId
+      return { eventId: event.eventId, outOfBand: { version: rules.version, pdu: event.pdu, strippedState: [], via: server } }
     })
   }
 

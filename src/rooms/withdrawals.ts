@@ -46,9 +46,10 @@ export class Withdrawals {
     if (!rules || !isOpen || stored.outOfBand?.via !== origin) return
     const [received] = await receivePdus([pdu], { roomId, rules }, verifier)
     if (!received || 'error' in received || serverNameOf(received.event.sender) !== origin) return
-    const { eventId, sender, content } = received.event
+    const { eventId, sender, content, pdu: ended } = received.event
     const membership = content.membership === 'ban' ? 'ban' : 'leave'
-    await this.#remember(userId, roomId, { membership, eventId, position: 0, sender })
+    const outOfBand = { ...stored.outOfBand, pdu: ended, strippedState: [] }
+    await this.#remember(userId, roomId, { membership, eventId, position: 0, sender, outOfBand })
   }
 
   async #remember(userId: UserId, roomId: RoomId, membership: StoredMembership): Promise<void> {

@@ -55,18 +55,19 @@ export class LeftRooms {
     const { views, tokens, sources } = this.#deps
     const viewpoint = new Viewpoint(views.store, { userId: pass.userId, roomId, ignored: pass.ignored })
     const end = await views.store.event(membership.eventId)
-    const left = end && { end, news, wasJoined: await this.#wasJoined(pass, end), known: await this.#known(pass, { end, news }) }
-    const timeline = left ? await this.#timeline(pass, left, viewpoint) : noTimeline
+    if (!end) return outOfBandEnd(membership, pass.stateAfter ?? 'state')
+    const left = { end, news, wasJoined: await this.#wasJoined(pass, end), known: await this.#known(pass, { end, news }) }
+    const timeline = await this.#timeline(pass, left, viewpoint)
     const audience = { viewpoint, deviceId: pass.deviceId, format: pass.filter.format }
     const { prevBatch, limited } = timeline
     return {
-      [pass.stateAfter ?? 'state']: { events: left ? await this.#stateOf(pass, { ...left, timeline }, viewpoint) : [] },
+      [pass.stateAfter ?? 'state']: { events: await this.#stateOf(pass, { ...left, timeline }, viewpoint) },
       timeline: {
         events: await (limited ? views.aggregations : views.events).write(timeline.records, audience),
         limited,
         ...(prevBatch ? { prev_batch: tokens.page(prevBatch) } : {}),
       },
-      account_data: { events: await roomAccountData(pass, roomId, { isNew: left?.known.size === 0, sources }) },
+      account_data: { events: await roomAccountData(pass, roomId, { isNew: left.known.size === 0, sources }) },
     }
   }
 
@@ -126,4 +127,13 @@ const noTimeline: TimelinePart = { records: [], limited: false, prevBatch: undef
 /** Whether the client was told of it before: state resolution may have undone what came after. */
 function isTold({ since }: SyncPass, { position }: EventRecord): boolean {
   return since !== undefined && position <= since
+}
+
+/** How an invitation or a knock ended, of a room that we never were in: nothing but the event that ended it is known. */
+function outOfBandEnd({ eventId, outOfBand }: StoredMembership, stateField: string): JsonObject {
+  const { origin_server_ts: sentTs } = outOfBand?.pdu ?? {}
+  const events = outOfBand
+    ? [{ ...strippedEvent(outOfBand.pdu), event_id: eventId, ...(sentTs === undefined ? {} : { origin_server_ts: sentTs }) }]
+    : []
+  return { [stateField]: { events: [] }, timeline: { events, limited: false }, account_data: { events: [] } }
 }

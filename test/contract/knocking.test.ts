@@ -1,5 +1,6 @@
 import { afterAll, beforeAll, describe, expect, test } from 'vitest'
 import { type InProcessHomeserver, InProcessNetwork } from './homeservers-in-process.ts'
+import { registerUser } from './in-process-user.ts'
 import { hasSpecification, withoutSpecification } from './specification/documents.ts'
 
 const network = new InProcessNetwork()
@@ -13,33 +14,10 @@ beforeAll(async () => {
 
 afterAll(() => network.stop())
 
-type Json = Record<string, unknown>
-
-async function call(server: InProcessHomeserver, token: string, [method, path, body]: readonly [string, string, Json?]): Promise<Json> {
-  const response = await server.fetch(`http://${server.name}/_matrix/client/v3/${path}`, {
-    method,
-    headers: token === '' ? {} : { authorization: `Bearer ${token}` },
-    ...(body === undefined ? {} : { body: JSON.stringify(body) }),
-  })
-  const answer: Json = await response.json()
-  if (!response.ok) throw new Error(`${path}: ${JSON.stringify(answer)}`)
-  return answer
-}
-
-async function register(server: InProcessHomeserver, username: string) {
-  const auth = { type: 'm.login.dummy' }
-  const { user_id: userId, access_token: token } = await call(server, '', [
-    'POST',
-    'register',
-    { username, password: 'wonderland-7', auth },
-  ])
-  return { userId: String(userId), call: (...request: readonly [string, string, Json?]) => call(server, String(token), request) }
-}
-
 describe('knocking at a room of another homeserver', () => {
   test.each(['7', '10', '11', '12'])('whoever is let in joins, in room version %s', async (version) => {
-    const host = await register(here, `host${version}`)
-    const guest = await register(there, `guest${version}`)
+    const host = await registerUser(here, `host${version}`)
+    const guest = await registerUser(there, `guest${version}`)
     const { room_id: roomId } = await host.call('POST', 'createRoom', {
       room_version: version,
       preset: 'private_chat',

@@ -69,7 +69,7 @@ function make(kind: Kind, deps: MembershipDeps): Endpoint {
       const roomId = parameter.roomId(params)
       const userId = parameter.userId(params)
       if (serverNameOf(userId) !== server) throw forbidden(`${userId} is not a user of ${server}`)
-      await deps.view.room(server, roomId)
+      await deps.view.room(server, roomId, kind === 'leave' ? 'leave' : 'takePart')
       // A leave event looks the same in all versions: its request does not name any.
       const versions = kind === 'leave' ? supportedRoomVersions() : (query.ver ?? ['1']).slice(0, 100)
       const { version, event } = await deps.membership.template(kind, { roomId, userId, versions })
@@ -91,7 +91,7 @@ function send(path: string, membership: Kind, deps: MembershipDeps, answer: Answ
     nestingLimit: pduNestingLimit,
     handle: async ({ server, params, body, query }) => {
       const roomId = parameter.roomId(params)
-      await deps.view.room(server, roomId)
+      await deps.view.room(server, roomId, membership === 'leave' ? 'leave' : 'takePart')
       const eventId = parameter.eventId(params)
       const record = await deps.receiver.receiveMembership({ origin: server, roomId, eventId, pdu: body, membership })
       return answer(record, query)
