@@ -10,7 +10,7 @@ const repeatWithinMs = 20_000
 const ownPaths = /^\/(_matrix|_yurt|\.well-known\/matrix)\/|^\/_synapse\/admin\/v1\/(register$|registration_tokens\b|media\/)/
 /** Pages of the homeserver itself, on which users let clients in, show who they are, and manage their accounts. */
 const ownPages = /^\/_matrix\/(oauth2\/(authorize|link|account)|client\/v3\/auth\/[^/]+\/fallback\/web|static\/client\/login\/?)$/
-const mediaPaths = /^\/_matrix\/client\/v1\/media\//
+const mediaPaths = /^\/_matrix\/(client\/v1\/media|media\/[^/]+)\/(download|thumbnail)\//
 const mediaDestinations: readonly string[] = ['image', 'video', 'audio']
 
 /** Whether the homeserver answers this path of its origin. */

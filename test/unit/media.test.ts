@@ -154,6 +154,15 @@ describe('the content repository', () => {
     expect(await thumbnail.text()).toBe('original')
   })
 
+  test('is given at the deprecated paths to who shows a token, and to nobody else', async () => {
+    const path = await upload('original')
+    for (const place of [`download/${path}`, `download/${path}/name.txt`, `thumbnail/${path}?width=32&height=32`]) {
+      expect(await (await ask('GET', `/_matrix/media/v3/${place}`)).text()).toBe('original')
+      const nobody = await ask('GET', `/_matrix/media/v3/${place}`, { user: '' })
+      expect([nobody.status, (await nobody.json()).errcode]).toEqual([404, 'M_NOT_FOUND'])
+    }
+  })
+
   test('asks for a page once however many want its preview, and keeps its image among its own media', async () => {
     const path = '/_matrix/client/v1/media/preview_url?url=https%3A%2F%2Fpage.example%2F%23part'
     const [first, second] = await Promise.all([ask('GET', path), ask('GET', path, { user: 'bob' })])

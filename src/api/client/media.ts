@@ -1,5 +1,5 @@
 import * as v from 'valibot'
-import { type Call, type Endpoint, forUser, open } from '../../http/endpoint.ts'
+import { type Call, type Endpoint, forAnyone, forUser } from '../../http/endpoint.ts'
 import { readBytes } from '../../http/json-body.ts'
 import { dispositionOf } from '../../media/disposition.ts'
 import type { MediaStore } from '../../media/media-store.ts'
@@ -31,7 +31,7 @@ const thumbnailQuery = v.looseObject({
 })
 const uploadQuery = v.looseObject({ filename: v.optional(v.pipe(v.string(), v.maxLength(255))) })
 
-/** The content repository (Client-Server API, "Content repository"), and its deprecated endpoints without authentication, frozen from the start. */
+/** The content repository (Client-Server API, "Content repository"). */
 export function mediaEndpoints({ media, serverName, previews }: MediaDeps): Endpoint[] {
   return [
     forUser({
@@ -71,9 +71,7 @@ export function mediaEndpoints({ media, serverName, previews }: MediaDeps): Endp
       path: ['/_matrix/client/v1/media/config', '/_matrix/media/v3/config'],
       handle: () => ({ 'm.upload.size': media.maxBytes }),
     }),
-    forUser({
-      method: 'GET',
-      path: ['/_matrix/client/v1/media/download/:serverName/:mediaId', '/_matrix/client/v1/media/download/:serverName/:mediaId/:fileName'],
+    ...alsoDeprecated(['download/:serverName/:mediaId', 'download/:serverName/:mediaId/:fileName'], {
       query: downloadQuery,
       handle: async (call) => {
         const { serverName: server = '', mediaId = '' } = call.params
@@ -82,9 +80,7 @@ export function mediaEndpoints({ media, serverName, previews }: MediaDeps): Endp
         return mediaResponse({ ...content, ...(filename === undefined ? {} : { filename }) })
       },
     }),
-    forUser({
-      method: 'GET',
-      path: '/_matrix/client/v1/media/thumbnail/:serverName/:mediaId',
+    ...alsoDeprecated(['thumbnail/:serverName/:mediaId'], {
       query: thumbnailQuery,
       handle: async (call) => {
         const [width, height] = [Number(call.query.width), Number(call.query.height)]
@@ -113,13 +109,26 @@ export function mediaEndpoints({ media, serverName, previews }: MediaDeps): Endp
         },
       }),
     ),
-    open({
+  ]
+}
+
+/**
+ * Media at its path and at the deprecated one, which takes no token. That is frozen from the start: it answers those alone who show
+ * a token all the same, as clients do that were written before there was another.
+ */
+function alsoDeprecated<Query>(
+  places: readonly string[],
+  shape: { readonly query: v.GenericSchema<unknown, Query>; readonly handle: (call: Call<unknown, Query>) => Promise<Response> },
+): Endpoint[] {
+  return [
+    forUser({ method: 'GET', path: places.map((place) => `/_matrix/client/v1/media/${place}`), ...shape }),
+    forAnyone({
       method: 'GET',
-      path: ['download/:serverName/:mediaId', 'download/:serverName/:mediaId/:fileName', 'thumbnail/:serverName/:mediaId'].map(
-        (rest) => `/_matrix/media/v3/${rest}`,
-      ),
-      handle: () => {
-        throw notFound('Media is for users who are logged in')
+      path: places.map((place) => `/_matrix/media/v3/${place}`),
+      query: shape.query,
+      handle: ({ session, ...call }) => {
+        if (!session) throw notFound('Media is for users who are logged in')
+        return shape.handle(call)
       },
     }),
   ]

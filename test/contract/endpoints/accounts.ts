@@ -49,7 +49,7 @@ export const accounts: Rows = {
     errors: { '404 undefined': () => unknownSession, '400 M_MISSING_PARAM': () => ({ params: { stage: 'm.login.dummy' } }) },
   },
   [`POST ${fallbackPage}`]: {
-    request: async (world) => ({ ...(await waitingSession(world)), body: new TextEncoder().encode('') }),
+    request: async (world) => ({ ...(await waitingSession(world)), body: new TextEncoder().encode('go=on') }),
     others: 'anyone',
     errors: { '404 undefined': unknownStage },
   },

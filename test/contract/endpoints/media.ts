@@ -51,6 +51,30 @@ const moderated: Row = {
   },
 }
 
+const download: Row = {
+  request: async (world) => ({ params: await uploaded(world) }),
+  others: 'anyone',
+  errors: {
+    '404 M_NOT_FOUND': () => unknown,
+    '504 M_NOT_YET_UPLOADED': async (world) => ({ ...(await reserved(world)), query: { timeout_ms: '1' } }),
+  },
+}
+
+const namedDownload: Row = {
+  request: async (world) => ({ params: { ...(await uploaded(world)), fileName: 'b.png' } }),
+  others: 'anyone',
+  errors: { '404 M_NOT_FOUND': () => ({ params: { ...unknown.params, fileName: 'b.png' } }) },
+}
+
+const thumbnail: Row = {
+  request: async (world) => ({ params: await uploaded(world), query: { width: '32', height: '32', method: 'crop' } }),
+  others: 'anyone',
+  errors: {
+    '404 M_NOT_FOUND': () => ({ ...unknown, query: { width: '32', height: '32' } }),
+    '400 M_MISSING_PARAM': () => unknown,
+  },
+}
+
 /** The content repository. */
 export const media: Rows = {
   'POST /_synapse/admin/v1/media/quarantine/:serverName/:mediaId': moderated,
@@ -73,25 +97,10 @@ export const media: Rows = {
   },
   'GET /_matrix/media/v3/config': { request: () => ({}), others: 'own' },
   'GET /_matrix/client/v1/media/config': { request: () => ({}), others: 'own' },
-  'GET /_matrix/client/v1/media/download/:serverName/:mediaId': {
-    request: async (world) => ({ params: await uploaded(world) }),
-    others: 'anyone',
-    errors: {
-      '404 M_NOT_FOUND': () => unknown,
-      '504 M_NOT_YET_UPLOADED': async (world) => ({ ...(await reserved(world)), query: { timeout_ms: '1' } }),
-    },
-  },
-  'GET /_matrix/client/v1/media/download/:serverName/:mediaId/:fileName': {
-    request: async (world) => ({ params: { ...(await uploaded(world)), fileName: 'b.png' } }),
-    others: 'anyone',
-    errors: { '404 M_NOT_FOUND': () => ({ params: { ...unknown.params, fileName: 'b.png' } }) },
-  },
-  'GET /_matrix/client/v1/media/thumbnail/:serverName/:mediaId': {
-    request: async (world) => ({ params: await uploaded(world), query: { width: '32', height: '32', method: 'crop' } }),
-    others: 'anyone',
-    errors: {
-      '404 M_NOT_FOUND': () => ({ ...unknown, query: { width: '32', height: '32' } }),
-      '400 M_MISSING_PARAM': () => unknown,
-    },
-  },
+  'GET /_matrix/client/v1/media/download/:serverName/:mediaId': download,
+  'GET /_matrix/client/v1/media/download/:serverName/:mediaId/:fileName': namedDownload,
+  'GET /_matrix/client/v1/media/thumbnail/:serverName/:mediaId': thumbnail,
+  'GET /_matrix/media/v3/download/:serverName/:mediaId': download,
+  'GET /_matrix/media/v3/download/:serverName/:mediaId/:fileName': namedDownload,
+  'GET /_matrix/media/v3/thumbnail/:serverName/:mediaId': thumbnail,
 }

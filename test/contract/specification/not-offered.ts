@@ -16,7 +16,6 @@ const noThirdPartyIds = refused(
 )
 const noBridges = 'there are no bridges to other networks'
 const noAddresses = 'accounts have no e-mail addresses or phone numbers'
-const authenticatedOnly = refused('404 M_NOT_FOUND', 'frozen from the start: media is for users who are logged in alone')
 const noSingleSignOn = noEndpoint('there is no single sign-on')
 const noApplicationServices = noEndpoint('there are no application services')
 
@@ -35,9 +34,6 @@ const clientServer: Table = {
   'GET /_matrix/client/v3/thirdparty/user': refused('404 M_NOT_FOUND', noBridges),
   'GET /_matrix/client/v3/thirdparty/user/{protocol}': refused('404 M_NOT_FOUND', noBridges),
   'GET /_matrix/client/v3/voip/turnServer': refused('404 M_NOT_FOUND', 'no TURN server is known'),
-  'GET /_matrix/media/v3/download/{serverName}/{mediaId}': authenticatedOnly,
-  'GET /_matrix/media/v3/download/{serverName}/{mediaId}/{fileName}': authenticatedOnly,
-  'GET /_matrix/media/v3/thumbnail/{serverName}/{mediaId}': authenticatedOnly,
   'POST /_matrix/client/v1/appservice/{appserviceId}/ping': noApplicationServices,
   'PUT /_matrix/client/v3/directory/list/appservice/{networkId}/{roomId}': noApplicationServices,
   'POST /_matrix/client/v3/account/3pid': noThirdPartyIds,
