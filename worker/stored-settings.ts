@@ -37,5 +37,15 @@ export function settingsOf(stored: StoredSettings, incarnation: number): Setting
     ...(stored.shared_secret === undefined ? {} : { sharedSecret: stored.shared_secret }),
     ...(stored.max_user_media_bytes === undefined ? {} : { maxUserMediaBytes: stored.max_user_media_bytes }),
     maxUploadBytes: stored.max_upload_bytes ?? 50 << 20,
+    ...turnOf(stored),
   }
+}
+
+/** The TURN servers among those for our own connections that the credentials of the first open. */
+function turnOf({ ice_servers: servers = [] }: StoredSettings): Pick<Settings, 'turn'> {
+  const turns = servers.filter(({ urls }) => /^turns?:/.test(urls))
+  const { username, credential: password } = turns[0] ?? {}
+  if (username === undefined || password === undefined) return {}
+  const opened = turns.filter((server) => server.username === username && server.credential === password)
+  return { turn: { uris: opened.map(({ urls }) => urls), username, password } }
 }

@@ -28,7 +28,7 @@ export function composeClientApi(parts: Parts): Api & { readonly delayedEvents: 
     ...accountDataEndpoints(shared),
     ...pushRulesEndpoints(shared),
     ...discoveryEndpoints({ admins: () => users.accounts.admins() }),
-    ...notOfferedEndpoints(),
+    ...notOfferedEndpoints(settings),
   ]
   const later = [
     async () => (await import('./sliding-sync-api.ts')).slidingSyncApi(shared),

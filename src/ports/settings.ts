@@ -1,3 +1,10 @@
+/** A TURN server, and what it asks for. */
+export interface TurnServer {
+  readonly uris: readonly string[]
+  readonly username: string
+  readonly password: string
+}
+
 /** What whoever runs the homeserver decides. */
 export interface Settings {
   /** Grows with every import or restore; part of sync tokens, media ids and device-list stream ids. */
@@ -9,6 +16,8 @@ export interface Settings {
   readonly rateLimits: boolean
   /** Opens `/_synapse/admin/v1/register` to whoever knows it. */
   readonly sharedSecret?: string
+  /** The TURN server that calls may go through, for users of this homeserver. */
+  readonly turn?: TurnServer
   /** Upload limit in bytes. */
   readonly maxUploadBytes: number
   /** How much media one user may keep here, in bytes. */

@@ -228,7 +228,7 @@ export async function openUsers(options: FixtureOptions = {}) {
       ...presenceEndpoints(shared),
       ...readingEndpoints({ ...shared, readMarkers: new ReadMarkers(shared) }),
       ...usersEndpoints({ ...shared, userDirectory: new UserDirectory({ ...shared, source }) }),
-      ...notOfferedEndpoints(),
+      ...notOfferedEndpoints(shared.settings),
       ...sharedSecretEndpoints({ ...shared, sharedSecret: options.sharedSecret }),
       ...oauthEndpoints({
         ...shared,

@@ -1,8 +1,12 @@
 import { type Endpoint, forUser } from '../../http/endpoint.ts'
+import type { Settings } from '../../ports/settings.ts'
 import { notFound } from '../../spec/errors.ts'
 
-/** Endpoints by which clients learn that there are no bridges and no TURN server here. */
-export function notOfferedEndpoints(): Endpoint[] {
+/** How long clients may use the credentials of a TURN server before they ask again. */
+const turnLifetimeSeconds = 24 * 3600
+
+/** Endpoints by which clients learn that there are no bridges here, and which TURN server there is, if any. */
+export function notOfferedEndpoints({ turn }: Settings): Endpoint[] {
   const thirdparty = '/_matrix/client/v3/thirdparty'
   const none = (path: readonly string[], message: string) =>
     forUser({
@@ -17,6 +21,13 @@ export function notOfferedEndpoints(): Endpoint[] {
     none([`${thirdparty}/protocol/:protocol`], 'There is no such protocol'),
     none([`${thirdparty}/location`, `${thirdparty}/location/:protocol`], 'There are no portal rooms'),
     none([`${thirdparty}/user`, `${thirdparty}/user/:protocol`], 'There are no third-party users'),
-    none(['/_matrix/client/v3/voip/turnServer'], 'This homeserver knows no TURN server'),
+    forUser({
+      method: 'GET',
+      path: '/_matrix/client/v3/voip/turnServer',
+      handle: () => {
+        if (!turn) throw notFound('This homeserver knows no TURN server')
+        return { uris: [...turn.uris], username: turn.username, password: turn.password, ttl: turnLifetimeSeconds }
+      },
+    }),
   ]
 }

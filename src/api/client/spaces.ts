@@ -54,7 +54,8 @@ function hierarchyEndpoint({ spaces }: SpacesDeps): Endpoint {
 function summaryEndpoint({ spaces, directory, store }: SpacesDeps): Endpoint {
   return forAnyone({
     method: 'GET',
-    path: '/_matrix/client/v1/room_summary/:roomIdOrAlias',
+    // Clients of the time of MSC3266 ask under its name; whether we know it they learn by trying.
+    path: ['/_matrix/client/v1/room_summary/:roomIdOrAlias', '/_matrix/client/unstable/im.nheko.summary/summary/:roomIdOrAlias'],
     query: v.object({ via: serverNames }),
     repeated: ['via'],
     handle: async ({ session, params: { roomIdOrAlias = '' }, query }) => {

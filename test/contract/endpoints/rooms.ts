@@ -1,5 +1,5 @@
 import type { JsonObject } from '../../../src/spec/json.ts'
-import type { Rows } from './row.ts'
+import type { Row, Rows } from './row.ts'
 import type { Sample } from './sample.ts'
 import type { World } from './world.ts'
 
@@ -32,6 +32,12 @@ async function knockable(world: World): Promise<string> {
     initial_state: [{ type: 'm.room.join_rules', state_key: '', content: { join_rule: 'knock' } }],
   })
   return String(roomId)
+}
+
+const summary: Row = {
+  request: async (world) => ({ params: { roomIdOrAlias: (await world.room()).roomId } }),
+  others: 'refused',
+  errors: { '404 M_NOT_FOUND': () => ({ params: { roomIdOrAlias: nowhere } }) },
 }
 
 /** Coming to rooms and going. */
@@ -192,9 +198,6 @@ export const directory: Rows = {
       '400 M_INVALID_PARAM': async (world) => ({ params: { ...(await world.room()) }, query: { from: 'nowhere' } }),
     },
   },
-  'GET /_matrix/client/v1/room_summary/:roomIdOrAlias': {
-    request: async (world) => ({ params: { roomIdOrAlias: (await world.room()).roomId } }),
-    others: 'refused',
-    errors: { '404 M_NOT_FOUND': () => ({ params: { roomIdOrAlias: nowhere } }) },
-  },
+  'GET /_matrix/client/v1/room_summary/:roomIdOrAlias': summary,
+  'GET /_matrix/client/unstable/im.nheko.summary/summary/:roomIdOrAlias': summary,
 }

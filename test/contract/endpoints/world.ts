@@ -26,6 +26,9 @@ export interface Answer {
   readonly headers: Headers
 }
 
+/** Where calls may go through. */
+const turn = { uris: ['turn:turn.example:3478?transport=udp'], username: 'caller', password: 'wonderland-7' }
+
 /** A homeserver with people on it, every answer of which is held against the specification. */
 export class World {
   readonly home: InProcessHomeserver
@@ -45,7 +48,7 @@ export class World {
 
   static async open(): Promise<World> {
     const network = new InProcessNetwork(async (_to, { body }) => wireJson(await pageOf(body)))
-    const world = new World(network, await network.start('home.example'))
+    const world = new World(network, await network.start('home.example', { turn }))
     // The first account is that of an administrator.
     const admin = await world.register('admin')
     const [alice, bob, carol, dave, mallory] = await Promise.all(

@@ -33,7 +33,6 @@ const clientServer: Table = {
   'GET /_matrix/client/v3/thirdparty/location/{protocol}': refused('404 M_NOT_FOUND', noBridges),
   'GET /_matrix/client/v3/thirdparty/user': refused('404 M_NOT_FOUND', noBridges),
   'GET /_matrix/client/v3/thirdparty/user/{protocol}': refused('404 M_NOT_FOUND', noBridges),
-  'GET /_matrix/client/v3/voip/turnServer': refused('404 M_NOT_FOUND', 'no TURN server is known'),
   'POST /_matrix/client/v1/appservice/{appserviceId}/ping': noApplicationServices,
   'PUT /_matrix/client/v3/directory/list/appservice/{networkId}/{roomId}': noApplicationServices,
   'POST /_matrix/client/v3/account/3pid': noThirdPartyIds,
