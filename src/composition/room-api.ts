@@ -5,6 +5,7 @@ import { reportEndpoints } from '../api/client/reports.ts'
 import { roomCreationEndpoints } from '../api/client/room-creation.ts'
 import { roomDirectoryEndpoints } from '../api/client/room-directory.ts'
 import { roomHistoryEndpoints } from '../api/client/room-history.ts'
+import { inheritance } from '../api/client/room-inheritance.ts'
 import { roomMembershipEndpoints } from '../api/client/room-membership.ts'
 import { roomRelationsEndpoints } from '../api/client/room-relations.ts'
 import { roomSearchEndpoints } from '../api/client/room-search.ts'
@@ -28,18 +29,19 @@ export async function roomApi(parts: ClientParts): Promise<Endpoint[]> {
   const shared = { ...parts, directory: await parts.rooms.directory(), members: parts.memberLists }
   const history = new History(shared)
   const { creator, upgrader } = await parts.roomCreation()
+  const inherit = inheritance({ ...shared, ...users })
   return [
     ...roomHistoryEndpoints({ ...shared, history }),
-    ...roomMembershipEndpoints(shared),
+    ...roomMembershipEndpoints({ ...shared, inherit }),
     ...roomRelationsEndpoints(shared),
-    ...roomCreationEndpoints({ creator }),
+    ...roomCreationEndpoints({ creator, inherit }),
     ...roomDirectoryEndpoints({ ...shared, remotePublicRooms: (server, request) => remotes.directory.publicRooms(server, request) }),
     ...spaceEndpoints({ ...shared, spaces: new Spaces({ ...shared, remoteRoom: (roomId, via) => remoteRoom(parts, roomId, via) }) }),
     ...roomSearchEndpoints({ ...shared, history }),
     ...notificationEndpoints({ notifications: new Notifications({ ...shared, sources: users }) }),
     ...delayedEventsEndpoints(shared),
     ...reportEndpoints(shared),
-    ...roomUpgradeEndpoints({ upgrader }),
+    ...roomUpgradeEndpoints({ upgrader, inherit }),
     ...oldSyncEndpoints({ ...shared, oldSync: new OldSync({ ...shared, history, sources: users }) }),
   ]
 }

@@ -45,7 +45,7 @@ export interface SyncSources {
   readonly presence: {
     changedSince(since: Position, upTo: Position): readonly UserId[]
     event(userId: UserId): JsonObject | undefined
-    online(userId: UserId, setPresence?: PresenceState): Promise<void>
+    online(userId: UserId, deviceId: string, setPresence?: PresenceState): Promise<void>
   }
   readonly deviceLists: { changedSince(userId: UserId, since: Position, upTo: Position): Promise<readonly UserId[]> }
   readonly oneTimeKeys: {

@@ -99,7 +99,7 @@ export class Sync {
     const token = request.since === undefined ? undefined : tokens.parseSync(request.since)
     const filter = await this.#filter(userId, request.filter)
     // Presence is a courtesy: a sync does not wait for it, nor fail with it.
-    void sources.presence.online(userId, request.setPresence).catch(() => undefined)
+    void sources.presence.online(userId, request.deviceId, request.setPresence).catch(() => undefined)
     if (token) await sources.toDevice.acknowledge(userId, deviceId, token.toDevice ?? token.position)
     const deadline = clock.now() + Math.min(request.timeoutMs, longestWaitMs)
     for (let since = token?.position; ; ) {

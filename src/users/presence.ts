@@ -34,6 +34,8 @@ export class Presence {
   readonly #states: Map<UserId, StoredPresence>
   /** Local users, with the time of their last `/sync` that counts as being online. */
   readonly #syncedTs = new Map<UserId, number>()
+  /** Their devices that last asked for `/sync` as being online, and when. */
+  readonly #onlineTs = new Map<UserId, Map<string, number>>()
 
   private constructor(deps: PresenceDeps, states: Map<UserId, StoredPresence>) {
     this.#deps = deps
@@ -50,16 +52,21 @@ export class Presence {
     return new Presence(deps, new Map(states))
   }
 
-  /** A local user asks for `/sync`, with the presence the request sets. */
-  async online(userId: UserId, setPresence: PresenceState = 'online'): Promise<void> {
+  /** A device of a local user asks for `/sync`, with the presence the request sets: idle is who is idle on all devices. */
+  async online(userId: UserId, deviceId: string, setPresence: PresenceState = 'online'): Promise<void> {
     if (setPresence === 'offline') return
     const now = this.#deps.clock.now()
     const unwatched = !this.#syncedTs.has(userId)
-    const { presence } = this.#state(userId)
-    if (setPresence === 'online' || unwatched) this.#syncedTs.set(userId, now)
+    this.#syncedTs.set(userId, now)
     if (unwatched) void this.#watch(userId)
+    const devices = this.#onlineTs.get(userId) ?? new Map<string, number>()
+    if (setPresence === 'online') devices.set(deviceId, now)
+    else devices.delete(deviceId)
+    this.#onlineTs.set(userId, devices)
+    const { presence } = this.#state(userId)
+    const isOnline = devices.values().some((ts) => now - ts < offlineAfterMs)
     if (presence === 'offline') await this.#change(userId, { presence: setPresence, lastActiveTs: now })
-    else if (setPresence === 'unavailable' && presence === 'online' && unwatched) await this.#change(userId, { presence: 'unavailable' })
+    else if (presence === 'online' && !isOnline) await this.#change(userId, { presence: 'unavailable' })
   }
 
   /** A local user does something. */
@@ -169,6 +176,7 @@ export class Presence {
       const { presence, lastActiveTs } = this.#state(userId)
       const gone = now - (this.#syncedTs.get(userId) ?? 0) >= offlineAfterMs
       if (gone) this.#syncedTs.delete(userId)
+      if (gone) this.#onlineTs.delete(userId)
       try {
         if (gone && presence !== 'offline') await this.#change(userId, { presence: 'offline' })
         else if (presence === 'online' && now - lastActiveTs >= idleAfterMs) await this.#change(userId, { presence: 'unavailable' })

@@ -6,6 +6,7 @@ import { reportEndpoints } from '../../src/api/client/reports.ts'
 import { roomCreationEndpoints } from '../../src/api/client/room-creation.ts'
 import { roomDirectoryEndpoints } from '../../src/api/client/room-directory.ts'
 import { roomHistoryEndpoints } from '../../src/api/client/room-history.ts'
+import { inheritance } from '../../src/api/client/room-inheritance.ts'
 import { roomMembershipEndpoints } from '../../src/api/client/room-membership.ts'
 import { roomRelationsEndpoints } from '../../src/api/client/room-relations.ts'
 import { roomSearchEndpoints } from '../../src/api/client/room-search.ts'
@@ -60,6 +61,7 @@ import { Presence } from '../../src/users/presence.ts'
 import { impliedAccountData, PushRules } from '../../src/users/push-rules.ts'
 import { ReadMarkers } from '../../src/users/read-markers.ts'
 import { Receipts } from '../../src/users/receipts.ts'
+import { Tags } from '../../src/users/tags.ts'
 import { Typing } from '../../src/users/typing.ts'
 import { nodeSigner, nodeVerifier } from '../simulation/node-signer.ts'
 import { SeededRandom } from '../simulation/seeded-random.ts'
@@ -139,6 +141,8 @@ export async function openClientApi(options: FixtureOptions = {}) {
   }
   const accountData = new AccountData({ ...userPorts, implied: impliedAccountData })
   const pushRules = new PushRules({ accountData })
+  const tags = new Tags({ accountData })
+  const inherit = inheritance({ store, tags, pushRules })
   const filters = new Filters(userPorts)
   const receipts = new Receipts(userPorts)
   const typing = new Typing(userPorts)
@@ -168,8 +172,8 @@ export async function openClientApi(options: FixtureOptions = {}) {
       ...syncEndpoints({ sync }),
       ...slidingSyncEndpoints({ sliding: new SlidingSync({ stream, clock, views, tokens, sources, ...sync.shared }) }),
       ...oldSyncEndpoints({ oldSync: new OldSync({ views, history, tokens, stream, clock, directory, sources }), views, tokens }),
-      ...roomCreationEndpoints({ creator }),
-      ...roomMembershipEndpoints({ membership, directory, store }),
+      ...roomCreationEndpoints({ creator, inherit }),
+      ...roomMembershipEndpoints({ membership, directory, store, inherit }),
       ...roomSendingEndpoints({ sendAsUser, delayedEvents, store, presence }),
       ...delayedEventsEndpoints({ delayedEvents }),
       ...roomStateEndpoints({ views, tokens }),
@@ -182,8 +186,8 @@ export async function openClientApi(options: FixtureOptions = {}) {
         serverName,
         remotePublicRooms: options.remotePublicRooms ?? (() => Promise.reject(notFound())),
       }),
-      ...roomUpgradeEndpoints({ upgrader }),
       ...roomSearchEndpoints({ storage, stream, clock, views, history, tokens }),
+      ...roomUpgradeEndpoints({ upgrader, inherit }),
       ...spaceEndpoints({ spaces, directory, store }),
       ...notificationEndpoints({ notifications: new Notifications({ views, sources }) }),
       ...reportEndpoints({ storage, store, views, logger }),
@@ -258,7 +262,7 @@ export async function openClientApi(options: FixtureOptions = {}) {
     guestAccess,
     delayedEvents,
   }
-  return { ...parts, ...sources, profiles, logged, serverName, ask, get, post, put, send, createRoom, join, handler, request }
+  return { ...parts, ...sources, profiles, tags, logged, serverName, ask, get, post, put, send, createRoom, join, handler, request }
 }
 
 export type ClientApi = Awaited<ReturnType<typeof openClientApi>>

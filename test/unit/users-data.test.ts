@@ -469,19 +469,34 @@ describe('presence', () => {
 
   test('follows sync: online, idle without activity, active again, offline without sync', async () => {
     const now = () => home.presence.content(alice.userId)?.presence
-    await home.presence.online(alice.userId)
+    await home.presence.online(alice.userId, 'PHONE')
     expect(now()).toBe('online')
     for (let i = 0; i < 13; i++) {
       await home.clock.run(30_000)
-      await home.presence.online(alice.userId)
+      await home.presence.online(alice.userId, 'PHONE')
     }
     expect(now()).toBe('unavailable')
     await home.presence.active(alice.userId)
     expect(now()).toBe('online')
     await home.clock.run(120_000)
     expect(now()).toBe('offline')
-    await home.presence.online(alice.userId, 'offline')
+    await home.presence.online(alice.userId, 'PHONE', 'offline')
     expect(now()).toBe('offline')
+  })
+
+  test('is idle once every device says so in its sync', async () => {
+    const now = () => home.presence.content(alice.userId)?.presence
+    await home.presence.online(alice.userId, 'PHONE')
+    await home.presence.online(alice.userId, 'LAPTOP')
+    await home.presence.online(alice.userId, 'LAPTOP', 'unavailable')
+    expect(now()).toBe('online')
+    await home.presence.online(alice.userId, 'PHONE', 'unavailable')
+    expect(now()).toBe('unavailable')
+    for (let i = 0; i < 4; i++) {
+      await home.clock.run(30_000)
+      await home.presence.online(alice.userId, 'PHONE', 'unavailable')
+    }
+    expect(now()).toBe('unavailable')
   })
 
   test("of other servers' users is taken from their server alone", async () => {

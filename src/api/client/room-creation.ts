@@ -5,6 +5,7 @@ import type { Preset, RoomCreator } from '../../rooms/create.ts'
 import { MatrixError } from '../../spec/errors.ts'
 import { fitsBytes } from '../../spec/identifiers.ts'
 import { userIdText } from './room-fields.ts'
+import type { Inherit } from './room-inheritance.ts'
 
 const identifier = v.pipe(
   v.string(),
@@ -32,7 +33,7 @@ const roomRequest = v.object({
 })
 
 /** Making rooms (Client-Server API, "Creation"). */
-export function roomCreationEndpoints({ creator }: { readonly creator: RoomCreator }): Endpoint[] {
+export function roomCreationEndpoints({ creator, inherit }: { readonly creator: RoomCreator; readonly inherit: Inherit }): Endpoint[] {
   return [
     forUser({
       method: 'POST',
@@ -56,6 +57,7 @@ export function roomCreationEndpoints({ creator }: { readonly creator: RoomCreat
           powerLevels: body.power_level_content_override ?? {},
           alongside: (id) => keep({ room_id: id }),
         })
+        if (body.creation_content?.predecessor !== undefined) await inherit(session.userId, roomId)
         return { room_id: roomId }
       },
     }),

@@ -9,11 +9,13 @@ import type { RoomId, ServerName } from '../../spec/event.ts'
 import type { JsonObject } from '../../spec/json.ts'
 import { thirdPartyUnsupported } from './room-creation.ts'
 import { reasonText, roomIdOf, serverNames, userIdText } from './room-fields.ts'
+import type { Inherit } from './room-inheritance.ts'
 
 export interface RoomMembershipDeps {
   readonly membership: RoomMembership
   readonly directory: Directory
   readonly store: RoomStore
+  readonly inherit: Inherit
 }
 
 const room = '/_matrix/client/v3/rooms/:roomId'
@@ -27,7 +29,7 @@ export function roomMembershipEndpoints(deps: RoomMembershipDeps): Endpoint[] {
   return [...ownMembership(deps), ...membershipOfOthers(deps)]
 }
 
-function ownMembership({ membership, directory, store }: RoomMembershipDeps): Endpoint[] {
+function ownMembership({ membership, directory, store, inherit }: RoomMembershipDeps): Endpoint[] {
   const enter = async (
     how: 'join' | 'knock',
     { session, params, query, body, keep }: Call<{ reason?: string | undefined }, v.InferOutput<typeof viaQuery>> & { session: Session },
@@ -36,6 +38,7 @@ function ownMembership({ membership, directory, store }: RoomMembershipDeps): En
     const { roomId, servers } = await resolve(params.roomIdOrAlias ?? '', via, directory)
     const change = { userId: session.userId, roomId, via: servers, content: reasonOf(body), alongside: () => keep({ room_id: roomId }) }
     await (how === 'join' ? membership.join(change) : membership.knock(change))
+    if (how === 'join') await inherit(session.userId, roomId)
     return { room_id: roomId }
   }
   return [

@@ -2,9 +2,15 @@ import * as v from 'valibot'
 import { type Endpoint, forUser } from '../../http/endpoint.ts'
 import type { RoomUpgrader } from '../../rooms/upgrade.ts'
 import { roomIdOf, userIdText } from './room-fields.ts'
+import type { Inherit } from './room-inheritance.ts'
+
+interface RoomUpgradeDeps {
+  readonly upgrader: RoomUpgrader
+  readonly inherit: Inherit
+}
 
 /** Replacing a room by one of another version (Client-Server API, "Room Upgrades"). */
-export function roomUpgradeEndpoints({ upgrader }: { readonly upgrader: RoomUpgrader }): Endpoint[] {
+export function roomUpgradeEndpoints({ upgrader, inherit }: RoomUpgradeDeps): Endpoint[] {
   return [
     forUser({
       method: 'POST',
@@ -13,15 +19,17 @@ export function roomUpgradeEndpoints({ upgrader }: { readonly upgrader: RoomUpgr
         new_version: v.pipe(v.string(), v.maxLength(255)),
         additional_creators: v.optional(v.pipe(v.array(userIdText), v.maxLength(100))),
       }),
-      handle: async ({ session, params, body, keep }) => ({
-        replacement_room: await upgrader.upgrade({
+      handle: async ({ session, params, body, keep }) => {
+        const replacementRoom = await upgrader.upgrade({
           userId: session.userId,
           roomId: roomIdOf(params),
           version: body.new_version,
           additionalCreators: body.additional_creators ?? [],
           alongside: (replacement) => keep({ replacement_room: replacement }),
-        }),
-      }),
+        })
+        await inherit(session.userId, replacementRoom)
+        return { replacement_room: replacementRoom }
+      },
     }),
   ]
 }

@@ -73,7 +73,7 @@ export class SlidingSync {
   async sync(request: SlidingSyncRequest): Promise<JsonObject> {
     const { stream, clock, sources, tokens } = this.#deps
     const { userId, deviceId, body } = request
-    void sources.presence.online(userId, request.setPresence).catch(() => undefined)
+    void sources.presence.online(userId, deviceId, request.setPresence).catch(() => undefined)
     const key = { userId, deviceId, connId: body.conn_id ?? '' }
     const connection = this.#connections.open(key, request.pos === undefined ? undefined : this.#connectionNumber(request.pos))
     const since = connection.position
