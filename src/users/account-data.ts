@@ -84,6 +84,16 @@ export class AccountData {
     })
   }
 
+  /** Whether anything of a user may have changed after a position; `false` is certain. */
+  changedAfter(userId: UserId, since: Position): boolean {
+    return this.#marks.changedAfter(userId, since)
+  }
+
+  /** Up to where it is known what changed. */
+  get position(): Position {
+    return this.#stream.current
+  }
+
   /** All account data of a user that is not deleted. */
   async all(userId: UserId): Promise<AccountDataChange[]> {
     const rows = await this.#storage.read([accountData], (tx) =>

@@ -4,6 +4,8 @@ import type { UserId } from '../spec/event.ts'
 import { isObject, type JsonObject, type JsonValue } from '../spec/json.ts'
 import { defaultPushRules } from '../spec/push-rule-defaults.ts'
 import { type PushRule, type PushRuleKind, type PushRuleset, pushRuleKinds } from '../spec/push-rules.ts'
+import { Lru } from '../storage/lru.ts'
+import type { Position } from '../streams/stream.ts'
 import { Turns } from '../streams/turns.ts'
 import type { AccountData } from './account-data.ts'
 
@@ -39,6 +41,7 @@ interface RulesChange {
 export class PushRules {
   readonly #accountData: AccountData
   readonly #turns = new Turns()
+  readonly #known = new Lru<UserId, { readonly at: Position; readonly rules: PushRuleset }>(1000)
 
   constructor(deps: { accountData: AccountData }) {
     this.#accountData = deps.accountData
@@ -46,10 +49,15 @@ export class PushRules {
 
   /** A user's rules: their own, and the predefined ones as they changed them. */
   async of(userId: UserId): Promise<PushRuleset> {
+    const known = this.#known.get(userId)
+    if (known && !this.#accountData.changedAfter(userId, known.at)) return known.rules
+    const at = this.#accountData.position
     const stored = await this.#accountData.get(userId, '', accountDataType)
     const global = isObject(stored?.global) ? stored.global : {}
     const defaults = defaultPushRules(userId)
-    return rulesetOf((kind) => merged(defaults[kind], readRules(global[kind])))
+    const rules = rulesetOf((kind) => merged(defaults[kind], readRules(global[kind])))
+    this.#known.set(userId, { at, rules })
+    return rules
   }
 
   /** Throws `M_NOT_FOUND`. */

@@ -5,6 +5,7 @@ import { forbidden, invalidParam } from '../spec/errors.ts'
 import type { EventId, RoomId, ServerName, UserId } from '../spec/event.ts'
 import { isEventId, isRoomId, serverNameOf } from '../spec/identifiers.ts'
 import { isObject, type JsonObject, type JsonValue } from '../spec/json.ts'
+import { Lru } from '../storage/lru.ts'
 import { receiptLog, receipts, type StoredReceipt } from '../storage/tables/users.ts'
 import { ChangeMarks } from '../streams/change-marks.ts'
 import type { SendEphemeral } from '../streams/edu.ts'
@@ -39,6 +40,8 @@ export class Receipts {
   readonly #serverName: ServerName
   readonly #send: SendEphemeral
   readonly #marks: ChangeMarks
+  /** What was read of local users, up to which position that is true for certain. */
+  readonly #known = new Lru<string, { readonly at: Position; readonly entries: readonly ReceiptEntry[] }>(10_000)
 
   constructor(deps: {
     storage: Storage
@@ -98,8 +101,14 @@ export class Receipts {
   }
 
   /** A user's own receipts in a room: what unread counts start from. */
-  ofUser(roomId: RoomId, userId: UserId): Promise<ReceiptEntry[]> {
-    return this.#range([roomId, userId, '', ''], [roomId, userId, last, last])
+  async ofUser(roomId: RoomId, userId: UserId): Promise<readonly ReceiptEntry[]> {
+    const key = JSON.stringify([roomId, userId])
+    const known = this.#known.get(key)
+    if (known && !this.#marks.changedAfter(userId, known.at)) return known.entries
+    const at = this.#stream.current
+    const entries = await this.#range([roomId, userId, '', ''], [roomId, userId, last, last])
+    if (serverNameOf(userId) === this.#serverName) this.#known.set(key, { at, entries })
+    return entries
   }
 
   async #range(from: ReceiptKey, to: ReceiptKey): Promise<ReceiptEntry[]> {
@@ -133,7 +142,11 @@ export class Receipts {
         put(receipts, keyOf(entry), { eventId: entry.eventId, ts: entry.ts, position: first + index }),
         put(receiptLog, first + index, keyOf(entry)),
       ])
-    const published = (first: Position) => this.#marks.note(anything, first + moved.length - 1)
+    const published = (first: Position) => {
+      const newest = first + moved.length - 1
+      this.#marks.note(anything, newest)
+      for (const { entry } of moved) if (serverNameOf(entry.userId) === this.#serverName) this.#marks.note(entry.userId, newest)
+    }
     await this.#stream.commit(moved.length, writes, { durability: 'relaxed', published })
     return true
   }

@@ -95,7 +95,7 @@ export async function openClientApi(options: FixtureOptions = {}) {
   const logger = {
     log: (_level: string, message: string, fields?: Readonly<Record<string, unknown>>) => void logged.push({ message, fields }),
   }
-  const store = new RoomStore(storage)
+  const store = new RoomStore(storage, stream.current)
   const signer = nodeSigner(serverName)
   const signEvent = async (pdu: Pdu, rules: RoomVersionRules) =>
     withSignature(pdu, serverName, { keyId: signer.keyId, signature: await signer.sign(eventSigningBytes(pdu, rules)) })
