@@ -5,6 +5,8 @@ const help = `npm run bench -- [options]
   engine             the room engine alone: state resolution, state, back-fill
   join               joining a big room of another server, beside Synapse
   --members NUMBER   how many users are in it (default 10000)
+  relay              the relay: CPU of a transaction, many tabs
+  --tabs NUMBER      how many of them (default 200)
   --rooms NUMBER     how many rooms the account is in (default 500)
   --messages NUMBER  how many messages each of them has (default 4)
   --alone            without Synapse`
@@ -15,6 +17,7 @@ const { values, positionals } = parseArgs({
     members: { type: 'string', default: '10000' },
     rooms: { type: 'string', default: '500' },
     messages: { type: 'string', default: '4' },
+    tabs: { type: 'string', default: '200' },
     alone: { type: 'boolean', default: false },
     help: { type: 'boolean', default: false },
   },
@@ -22,4 +25,5 @@ const { values, positionals } = parseArgs({
 if (values.help) console.log(help)
 else if (positionals.includes('engine')) await (await import('./engine.ts')).benchEngine()
 else if (positionals.includes('join')) await (await import('./big-join.ts')).benchJoin(Number(values.members), { alone: values.alone })
+else if (positionals.includes('relay')) await (await import('./relay.ts')).benchRelay(Number(values.tabs))
 else await clientRows({ rooms: Number(values.rooms), messagesPerRoom: Number(values.messages) }, { alone: values.alone })
