@@ -1,7 +1,6 @@
 import { readForm } from '../../http/form-body.ts'
 import type { JsonObject } from '../../spec/json.ts'
-import type { Stage } from '../../users/interactive-auth.ts'
-import type { AuthFallbackDeps } from './auth-fallback.ts'
+import type { InteractiveAuth, Stage } from '../../users/interactive-auth.ts'
 import { credentialFields, errorNote, type Html, html, page } from './oauth/html.ts'
 
 interface Visit {
@@ -10,7 +9,7 @@ interface Visit {
   readonly request: Request
 }
 
-type Pending = NonNullable<ReturnType<AuthFallbackDeps['interactiveAuth']['session']>>
+type Pending = NonNullable<ReturnType<InteractiveAuth['session']>>
 
 /** Tells the client that the stage is completed, in the words of the specification. */
 const doneScript = `if (window.onAuthDone) window.onAuthDone()
@@ -32,7 +31,7 @@ const purposes: Readonly<Record<string, string>> = {
 }
 
 /** The page on which one stage of a session of user-interactive authentication is completed, and the answer to its form. */
-export async function answerStage({ interactiveAuth }: AuthFallbackDeps, visit: Visit): Promise<Response> {
+export async function answerStage(interactiveAuth: InteractiveAuth, visit: Visit): Promise<Response> {
   const pending = interactiveAuth.session(visit.session)
   if (!pending) return over()
   const stage = pending.requirement.flows.flat().find((offered) => offered === visit.stage)

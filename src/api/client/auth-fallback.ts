@@ -1,25 +1,19 @@
 import * as v from 'valibot'
 import { type Endpoint, open } from '../../http/endpoint.ts'
-import type { Accounts } from '../../users/accounts.ts'
 import type { InteractiveAuth } from '../../users/interactive-auth.ts'
-
-export interface AuthFallbackDeps {
-  readonly interactiveAuth: InteractiveAuth
-  readonly accounts: Accounts
-}
 
 /**
  * Pages on which users authenticate where their client cannot have them do it (Client-Server API, "Fallback" of the
  * User-Interactive Authentication API, and "Login Fallback"). They are loaded when the first of them is opened.
  */
-export function authFallbackEndpoints(deps: AuthFallbackDeps): Endpoint[] {
+export function authFallbackEndpoints({ interactiveAuth }: { readonly interactiveAuth: InteractiveAuth }): Endpoint[] {
   const stagePage = (method: 'GET' | 'POST'): Endpoint =>
     open({
       method,
       path: '/_matrix/client/v3/auth/:stage/fallback/web',
       query: v.looseObject({ session: v.string() }),
       handle: async ({ params: { stage = '' }, query, request }) =>
-        (await import('./auth-fallback-pages.ts')).answerStage(deps, { stage, session: query.session, request }),
+        (await import('./auth-fallback-pages.ts')).answerStage(interactiveAuth, { stage, session: query.session, request }),
     })
   return [
     stagePage('GET'),
