@@ -61,8 +61,13 @@ export class InProcessNetwork {
     this.#relay = relay
   }
 
-  async start(name: string, more: Partial<Settings> = {}): Promise<InProcessHomeserver> {
-    const storage = new MemoryStorage()
+  /** Stops a homeserver and starts it again on what it stored, as another tab does that comes to lead. */
+  async restart({ name, homeserver, storage }: InProcessHomeserver): Promise<InProcessHomeserver> {
+    await homeserver.stop()
+    return this.start(name, {}, storage)
+  }
+
+  async start(name: string, more: Partial<Settings> = {}, storage = new MemoryStorage()): Promise<InProcessHomeserver> {
     const errors: string[] = []
     const homeserver = await createHomeserver({
       storage,

@@ -279,6 +279,7 @@ describe('a room', () => {
     const invited = at(await client.sync(lists()), 'rooms', roomId)
     expect(listAt(invited, 'invite_state').map(({ type }) => type)).toEqual(expect.arrayContaining(['m.room.name', 'm.room.member']))
     expect(at(invited, 'timeline')).toBeUndefined()
+    expect(at(await client.sync(lists()), 'rooms')).toEqual({})
     await api.join(alice, roomId)
     expect(at(await client.sync(lists()), 'rooms', roomId)).toMatchObject({ initial: true, name: 'Den', joined_count: 2 })
   })

@@ -99,7 +99,8 @@ export class SlidingRooms {
     const events = await strippedStateFor(this.#deps.views.store, pass.userId, { roomId, membership })
     return {
       json: { initial: true, bump_stamp: activity.bump, invite_state: events, notification_count: 0, highlight_count: 0 },
-      sent: { config, timelineLimit: 0, members: new Map() },
+      // Of a room that shows no timeline all is sent that is wanted.
+      sent: { config, timelineLimit: config.timelineLimit, members: new Map() },
     }
   }
 
