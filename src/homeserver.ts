@@ -57,6 +57,7 @@ export async function createHomeserver(ports: HomeserverPorts): Promise<Homeserv
   const push = composePush(parts)
   const client = composeClientApi(parts)
   const server = composeFederationApi(parts)
+  await rooms.sticky.start()
   await federation.sender.start()
   await rooms.receiver.resume()
   await push.start()

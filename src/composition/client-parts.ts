@@ -12,7 +12,7 @@ export function composeClientParts(parts: Parts) {
   const { serverName } = parts.signer
   const tokens = new Tokens(settings.incarnation, stream)
   const views = new RoomViews({ ...parts, ...users, store: rooms.store, members: rooms.memberLists })
-  const sync = new Sync({ ...parts, views, tokens, sources: { ...users, ...keys } })
+  const sync = new Sync({ ...parts, ...rooms, views, tokens, sources: { ...users, ...keys } })
   const sendAsUser = userSending({
     ...rooms,
     relations: views.relations,

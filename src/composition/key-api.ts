@@ -1,3 +1,4 @@
+import { dehydratedDeviceEndpoints } from '../api/client/dehydrated-devices.ts'
 import { keyBackupEndpoints } from '../api/client/key-backup.ts'
 import { keysEndpoints } from '../api/client/keys.ts'
 import type { Endpoint } from '../http/endpoint.ts'
@@ -25,5 +26,6 @@ export function keyApi(parts: ClientParts): Endpoint[] {
       },
     }),
     ...keyBackupEndpoints({ keyBackup: new KeyBackup(parts) }),
+    ...dehydratedDeviceEndpoints(parts),
   ]
 }

@@ -13,6 +13,7 @@ import { RoomReceiver } from '../rooms/receive.ts'
 import { RoomQueue } from '../rooms/room-queue.ts'
 import { RoomStore } from '../rooms/room-store.ts'
 import { RoomSender } from '../rooms/send.ts'
+import { StickyEvents } from '../rooms/sticky-events.ts'
 import type { UserId } from '../spec/event.ts'
 import type { JsonObject } from '../spec/json.ts'
 import { accountData, accounts, profiles } from '../storage/tables/users.ts'
@@ -29,6 +30,7 @@ export function composeRooms(ports: HomeserverPorts & { readonly stream: Stream;
   const store = new RoomStore(storage, stream.current)
   const queue = new RoomQueue(store, new RoomCommitter({ stream, store, clock, serverName }))
   const memberLists = new MemberLists(store)
+  const sticky = new StickyEvents({ storage, store, clock })
   const currentMembers = new CurrentMembers({ store, members: memberLists })
   const policyServers = new PolicyServers({ store, members: currentMembers, remote, signatures: ports.verifier, logger, serverName })
   const sender = new RoomSender({ queue, store, clock, random, signEvent, policyServers })
@@ -75,7 +77,7 @@ export function composeRooms(ports: HomeserverPorts & { readonly stream: Stream;
     const { Directory } = await import('../rooms/directory.ts')
     return new Directory({ storage, store, members: memberLists, sender, remote, serverName })
   })
-  return { guestAccess, directory, store, queue, sender, receiver, backfill, joins, membership, memberLists, currentMembers }
+  return { guestAccess, directory, sticky, store, queue, sender, receiver, backfill, joins, membership, memberLists, currentMembers }
 }
 
 export type Rooms = ReturnType<typeof composeRooms>

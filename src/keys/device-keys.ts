@@ -42,7 +42,7 @@ export class DeviceKeys {
 
   /** Publishes a device's identity keys. Throws `M_INVALID_PARAM` if they are another device's, `M_INVALID_SIGNATURE` if unsigned. */
   async upload(userId: UserId, deviceId: string, keys: JsonObject): Promise<void> {
-    await this.#check(userId, deviceId, keys)
+    await this.requireValid(userId, deviceId, keys)
     const { unsigned: _, ...stored } = keys
     const before = await this.#storage.read([deviceKeys], (tx) => tx.get(deviceKeys, [userId, deviceId]))
     if (before && canonicalJson(before) === canonicalJson(stored)) return
@@ -109,7 +109,8 @@ export class DeviceKeys {
     )
   }
 
-  async #check(userId: UserId, deviceId: string, keys: JsonObject): Promise<void> {
+  /** Throws `M_INVALID_PARAM` unless the keys are that device's, `M_INVALID_SIGNATURE` unless it signed them. */
+  async requireValid(userId: UserId, deviceId: string, keys: JsonObject): Promise<void> {
     if (keys.user_id !== userId || keys.device_id !== deviceId) throw invalidParam('user_id or device_id is not that of this login')
     if (!Array.isArray(keys.algorithms) || !isObject(keys.keys)) throw badJson('algorithms or keys is missing')
     const keyId = `ed25519:${deviceId}`

@@ -6,6 +6,7 @@ import type { JsonObject } from '../spec/json.ts'
 import { outgoingEdus } from '../storage/tables/federation.ts'
 import {
   claimedKeys,
+  dehydratedDevices,
   deviceKeys,
   deviceListLog,
   deviceLists,
@@ -216,6 +217,7 @@ function removalOfKeys(userId: UserId, deviceId: string): Write[] {
   const most = Number.MAX_SAFE_INTEGER
   return [
     remove(deviceKeys, [userId, deviceId]),
+    remove(dehydratedDevices, [userId, deviceId]),
     removeRange(oneTimeKeys, { from: [userId, deviceId, '', 0, 0], to: [userId, deviceId, last, most, most] }),
     removeRange(claimedKeys, { from: [userId, deviceId, ''], to: [userId, deviceId, last] }),
     removeRange(fallbackKeys, { from: [userId, deviceId, ''], to: [userId, deviceId, last] }),

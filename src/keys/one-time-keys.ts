@@ -31,6 +31,12 @@ interface Claimed extends Wanted {
   readonly row?: OneTimeKeyRow
 }
 
+/** One-time and fallback keys by `algorithm:id`. */
+interface DeviceKeyStock {
+  readonly oneTime: JsonObject
+  readonly fallback: JsonObject
+}
+
 interface Stock {
   readonly counts: Readonly<Record<string, number>>
   readonly unusedFallbackTypes: readonly string[]
@@ -57,19 +63,21 @@ export class OneTimeKeys {
    * `M_INVALID_PARAM` for a name without an algorithm, what is no key, a key that differs from a waiting one of its name, and
    * for too many.
    */
-  upload(userId: UserId, deviceId: string, keys: { oneTime: JsonObject; fallback: JsonObject }): Promise<void> {
-    const [oneTime, fallback] = [namedKeys(keys.oneTime), namedKeys(keys.fallback)]
-    const isRepeated = new Set(fallback.map(({ algorithm }) => algorithm)).size < fallback.length
-    if (isRepeated) throw invalidParam('Several fallback keys of one algorithm')
+  upload(userId: UserId, deviceId: string, keys: DeviceKeyStock): Promise<void> {
+    const [oneTime, fallback] = [namedKeys(keys.oneTime), fallbackKeysOf(keys)]
     return this.#turns.take(stockKey(userId, deviceId), async () => {
       const added = await this.#unknown(userId, deviceId, oneTime)
       const fallbacks = await this.#unknownFallbacks(userId, deviceId, fallback)
       if (added.length + fallbacks.length === 0) return
-      await this.#commit([{ userId, deviceId }], (position) => [
-        ...added.map(({ algorithm, stored }, index) => put(oneTimeKeys, [userId, deviceId, algorithm, position, index], stored)),
-        ...fallbacks.map(({ algorithm, stored }) => put(fallbackKeys, [userId, deviceId, algorithm], { ...stored, used: false })),
-      ])
+      await this.#commit([{ userId, deviceId }], (position) => stockWrites({ userId, deviceId, position }, added, fallbacks))
     })
+  }
+
+  /** The keys of a device that had none, to be committed with it: see {@link upload}, whose errors it throws. */
+  firstOf(userId: UserId, deviceId: string, keys: DeviceKeyStock): (position: Position) => Write[] {
+    const [oneTime, fallback] = [namedKeys(keys.oneTime), fallbackKeysOf(keys)]
+    if (oneTime.length > keyLimit) throw tooManyKeys()
+    return (position) => stockWrites({ userId, deviceId, position }, oneTime, fallback)
   }
 
   /** For each algorithm, how many keys wait to be claimed. */
@@ -160,7 +168,7 @@ export class OneTimeKeys {
       if (before !== undefined && before !== text) throw invalidParam(`There is another one-time key ${keyId}`)
       return before === undefined && (handedOut === undefined || canonicalJson(handedOut) !== text)
     })
-    if (known.size + added.length > keyLimit) throw invalidParam(`A device may have ${keyLimit} one-time keys`)
+    if (known.size + added.length > keyLimit) throw tooManyKeys()
     return added
   }
 
@@ -217,6 +225,28 @@ function namedKeys(keys: JsonObject): NamedKey[] {
     if (!isKey(key)) throw invalidParam(`The key ${keyId} is neither a string nor an object`)
     return { algorithm: keyId.slice(0, colon), stored: { keyId, key } }
   })
+}
+
+function fallbackKeysOf({ fallback }: DeviceKeyStock): NamedKey[] {
+  const named = namedKeys(fallback)
+  const isRepeated = new Set(named.map(({ algorithm }) => algorithm)).size < named.length
+  if (isRepeated) throw invalidParam('Several fallback keys of one algorithm')
+  return named
+}
+
+function tooManyKeys(): Error {
+  return invalidParam(`A device may have ${keyLimit} one-time keys`)
+}
+
+function stockWrites(
+  { userId, deviceId, position }: { readonly userId: UserId; readonly deviceId: string; readonly position: Position },
+  oneTime: readonly NamedKey[],
+  fallback: readonly NamedKey[],
+): Write[] {
+  return [
+    ...oneTime.map(({ algorithm, stored }, index) => put(oneTimeKeys, [userId, deviceId, algorithm, position, index], stored)),
+    ...fallback.map(({ algorithm, stored }) => put(fallbackKeys, [userId, deviceId, algorithm], { ...stored, used: false })),
+  ]
 }
 
 function isKey(key: JsonValue): boolean {

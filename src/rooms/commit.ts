@@ -19,6 +19,7 @@ import type { Stream } from '../streams/stream.ts'
 import { appliedRedactions, type RedactionChange } from './redactions.ts'
 import type { DraftEvent, RoomDraft } from './room-draft.ts'
 import type { EventRecord, Room, RoomStore } from './room-store.ts'
+import { stickyWrites } from './sticky-events.ts'
 
 type MembershipRow = readonly [UserId, RoomId, StoredMembership]
 
@@ -174,7 +175,8 @@ function recordOf(
   return { position: at.position, stored, event }
 }
 
-function eventWrites({ position, stored, event }: EventRecord, previous: EventRecord | undefined): Write[] {
+function eventWrites(record: EventRecord, previous: EventRecord | undefined): Write[] {
+  const { position, stored, event } = record
   const placed = stored.stateAfter !== undefined
   return [
     // An outlier that found its place moves to its new position.
@@ -183,6 +185,7 @@ function eventWrites({ position, stored, event }: EventRecord, previous: EventRe
     put(eventPositions, event.eventId, position),
     ...(placed ? [put(timeline, [event.roomId, event.depth, position], event.eventId)] : []),
     ...(placed && stored.status === 'accepted' ? relationWrites(event, position) : []),
+    ...stickyWrites(record),
   ]
 }
 

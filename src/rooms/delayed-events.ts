@@ -66,7 +66,7 @@ export class DelayedEvents {
    */
   async add(
     { userId }: { readonly userId: UserId },
-    { roomId, type, stateKey, content, transaction }: Omit<LocalEvent, 'sender'>,
+    { roomId, type, stateKey, content, stickyMs, transaction }: Omit<LocalEvent, 'sender'>,
     { delayMs, keep = () => [] }: { readonly delayMs: number; readonly keep?: (answer: JsonObject) => readonly Write[] },
   ): Promise<string> {
     const { clock, random, storage, store } = this.#deps
@@ -82,6 +82,7 @@ export class DelayedEvents {
     const event: StoredDelayedEvent = {
       ...{ userId, roomId, type, content, delayMs, runningSince: now, createdTs: now },
       ...(stateKey === undefined ? {} : { stateKey }),
+      ...(stickyMs === undefined ? {} : { stickyMs }),
       ...(transaction ? { transaction } : {}),
     }
     this.#pending.set(id, event)
@@ -158,11 +159,12 @@ export class DelayedEvents {
   async #send(id: string, event: StoredDelayedEvent): Promise<void> {
     // From here on nobody can act on it any more.
     this.#pending.delete(id)
-    const { userId, roomId, type, stateKey, content } = event
+    const { userId, roomId, type, stateKey, content, stickyMs } = event
     try {
       await this.#deps.deliver({
         ...{ userId, roomId, type, content },
         ...(stateKey === undefined ? {} : { stateKey }),
+        ...(stickyMs === undefined ? {} : { stickyMs }),
         alongside: () => [remove(delayedEvents, id)],
       })
     } catch (failure) {

@@ -21,6 +21,8 @@ export interface LocalEvent {
   readonly stateKey?: string
   readonly content: JsonObject
   readonly redacts?: string
+  /** How long it is delivered to everyone in the room, ms (MSC4354). */
+  readonly stickyMs?: number
   /** Milliseconds; now unless told. */
   readonly originServerTs?: number
   /** A repeat of the same id on the same device and path is the same event. */

@@ -20,6 +20,8 @@ export interface PduFields {
   /** Of the deepest of the previous events, plus one. */
   readonly depth: number
   readonly redacts?: EventId
+  /** How long it is delivered to everyone in the room, ms (MSC4354). */
+  readonly stickyMs?: number
   /** For versions 1 and 2 alone: the id of the new event, and the reference hashes of those that it refers to. */
   readonly chosen?: { readonly eventId: EventId; readonly referenceHash: (eventId: EventId) => Uint8Array }
 }
@@ -29,13 +31,14 @@ export interface PduFields {
  * outgoing events"). The id follows from it: `eventIdOf`. Throws a `TypeError` for a version 1 or 2 event without `chosen`.
  */
 export function buildPdu(fields: PduFields, rules: RoomVersionRules): Pdu {
-  const { type, stateKey, sender, roomId, redacts } = fields
+  const { type, stateKey, sender, roomId, redacts, stickyMs } = fields
   const namesRoom = rules.roomId === 'chosen' || type !== 'm.room.create' || stateKey !== ''
   const pdu: Pdu = {
     auth_events: references(fields.authEvents, fields, rules),
     content: redacts !== undefined && rules.redaction.redactsInContent ? { ...fields.content, redacts } : fields.content,
     depth: Math.min(fields.depth, maxDepth(rules)),
     ...(rules.eventId === 'chosen' ? { event_id: chosenOf(fields).eventId } : {}),
+    ...(stickyMs === undefined ? {} : { msc4354_sticky: { duration_ms: stickyMs } }),
     origin_server_ts: fields.originServerTs,
     prev_events: references(fields.prevEvents, fields, rules),
     ...(redacts !== undefined && !rules.redaction.redactsInContent ? { redacts } : {}),

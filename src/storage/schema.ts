@@ -1,7 +1,7 @@
 import { federationTables } from './tables/federation.ts'
-import { keyTables } from './tables/keys.ts'
+import { dehydratedDevices, keyTables } from './tables/keys.ts'
 import { mediaTables } from './tables/media.ts'
-import { roomTables } from './tables/rooms.ts'
+import { roomTables, stickyEvents } from './tables/rooms.ts'
 import { searchTables } from './tables/search.ts'
 import { streamTables } from './tables/streams.ts'
 import { userTables } from './tables/users.ts'
@@ -26,4 +26,5 @@ export const migrations: readonly Migration[] = [
     ],
   },
   { create: named(searchTables) },
+  { create: [dehydratedDevices.name, stickyEvents.name] },
 ]

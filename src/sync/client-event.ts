@@ -1,6 +1,7 @@
 import type { Clock } from '../ports/clock.ts'
 import { currentContent, currentPdu } from '../rooms/current-content.ts'
 import type { EventRecord, RoomStore } from '../rooms/room-store.ts'
+import { stickyUntil } from '../rooms/sticky-events.ts'
 import { stateKeyOf } from '../spec/event.ts'
 import { isObject, type JsonObject } from '../spec/json.ts'
 import { redact } from '../spec/redaction.ts'
@@ -77,6 +78,7 @@ export class ClientEvents {
       content: redacts === undefined ? content : { ...content, redacts },
       ...(event.stateKey === undefined ? {} : { state_key: event.stateKey }),
       ...(redacts === undefined ? {} : { redacts }),
+      ...(pdu.msc4354_sticky === undefined ? {} : { msc4354_sticky: pdu.msc4354_sticky }),
       origin_server_ts: event.originServerTs,
       event_id: event.eventId,
     }
@@ -84,7 +86,9 @@ export class ClientEvents {
 
   async #age(record: EventRecord, audience: EventAudience): Promise<JsonObject> {
     const { event, stored } = record
-    const age = { age: this.#clock.now() - event.originServerTs }
+    const now = this.#clock.now()
+    const until = stickyUntil(stored.pdu, now) ?? 0
+    const age = { age: now - event.originServerTs, ...(until > now ? { msc4354_sticky_duration_ttl_ms: until - now } : {}) }
     const redaction = stored.redactedBy === undefined ? undefined : await this.#store.event(stored.redactedBy)
     if (!redaction) return age
     return {

@@ -10,6 +10,7 @@ import { memberOf, roomStateAfter, roomStateBefore, type StateWish } from './roo
 import type { RoomViews } from './room-views.ts'
 import type { SyncSources } from './sources.ts'
 import { StateSection } from './state-section.ts'
+import { writeSticky } from './sticky.ts'
 import { type RoomSummary, summaryOf } from './summary.ts'
 import type { SyncPass } from './sync-request.ts'
 import { newsTimeline, type RoomNews, recentTimeline, type TimelinePart } from './timeline.ts'
@@ -54,7 +55,9 @@ export class JoinedRooms {
     ])
     // Counts are told as they change, whatever the filter shows of what changed them.
     const hasRead = pass.receipts.get(room.roomId)?.some(({ userId }) => userId === pass.userId) ?? false
-    if (!isNew && !pass.fullState && !news && !hasRead && ephemeral.length + accountData.length === 0) return undefined
+    const stickyIds = pass.sticky.byRoom.get(room.roomId) ?? []
+    const hasNoNews = !isNew && !pass.fullState && !news && !hasRead
+    if (hasNoNews && ephemeral.length + accountData.length + stickyIds.length === 0) return undefined
     const viewpoint = new Viewpoint(this.#deps.views.store, { userId: pass.userId, roomId: room.roomId, ignored: pass.ignored })
     const timeline = await this.#timeline(pass, joined, viewpoint)
     const wish: StateWish = {
@@ -64,6 +67,9 @@ export class JoinedRooms {
       limited: timeline.limited,
       after: pass.stateAfter !== undefined,
     }
+    const audience: EventAudience = { viewpoint, deviceId: pass.deviceId, format: pass.filter.format }
+    const shown = new Set(timeline.records.map(({ event }) => event.eventId))
+    const sticky = await writeSticky(this.#deps.views, audience, { eventIds: stickyIds, shown, ignored: pass.ignored })
     const hasState = isNew || pass.fullState || news !== undefined
     const summary = hasState ? await this.#summary(pass, room, wish) : undefined
     const heroes = (summary?.heroes ?? []).flatMap(({ record }) => record.event.stateKey ?? [])
@@ -71,12 +77,11 @@ export class JoinedRooms {
     const isQuiet = !isNew && !pass.fullState && !timeline.limited && !hasRead
     if (
       isQuiet &&
-      timeline.records.length + state.length + ephemeral.length + accountData.length === 0 &&
+      timeline.records.length + state.length + ephemeral.length + accountData.length + sticky.length === 0 &&
       !(await this.#deps.unread.moved(pass.userId, room, { since: pass.since ?? 0, upTo: pass.upTo }))
     ) {
       return undefined
     }
-    const audience: EventAudience = { viewpoint, deviceId: pass.deviceId, format: pass.filter.format }
     const { prevBatch } = timeline
     return {
       summary: summary?.json ?? {},
@@ -88,6 +93,7 @@ export class JoinedRooms {
       },
       ephemeral: { events: ephemeral },
       account_data: { events: accountData },
+      ...(sticky.length > 0 ? { msc4354_sticky: { events: sticky } } : {}),
       ...(await this.#deps.unread.fields(pass.userId, room, {
         upTo: pass.upTo,
         joinedAt: membership.position,

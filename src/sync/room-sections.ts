@@ -79,6 +79,6 @@ function concernedRooms(pass: SyncPass): (readonly [RoomId, StoredMembership])[]
 }
 
 /** Rooms in which anything but the user's membership changed. */
-function changedRooms({ news, typing, receipts, accountData }: SyncPass): Iterable<RoomId> {
-  return [...news.keys(), ...typing, ...receipts.keys(), ...accountData.keys()]
+function changedRooms({ news, sticky, typing, receipts, accountData }: SyncPass): Iterable<RoomId> {
+  return [...news.keys(), ...sticky.byRoom.keys(), ...typing, ...receipts.keys(), ...accountData.keys()]
 }

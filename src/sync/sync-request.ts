@@ -1,3 +1,4 @@
+import type { StickyPage } from '../rooms/sticky-events.ts'
 import type { RoomId, UserId } from '../spec/event.ts'
 import type { StoredMembership } from '../storage/tables/rooms.ts'
 import type { Position } from '../streams/stream.ts'
@@ -30,6 +31,8 @@ export interface SyncPass {
   readonly accountData: ReadonlyMap<RoomId | '', readonly AccountDataChange[]>
   /** Receipts that moved, by room. */
   readonly receipts: ReadonlyMap<RoomId, readonly ReceiptEntry[]>
+  /** Sticky events to be told, by room. */
+  readonly sticky: StickyPage
   /** Rooms where typing changed. */
   readonly typing: ReadonlySet<RoomId>
 }

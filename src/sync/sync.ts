@@ -1,4 +1,5 @@
 import type { Clock } from '../ports/clock.ts'
+import type { StickyEvents, StickyPage } from '../rooms/sticky-events.ts'
 import { invalidParam } from '../spec/errors.ts'
 import type { RoomId, UserId } from '../spec/event.ts'
 import type { JsonObject } from '../spec/json.ts'
@@ -14,6 +15,7 @@ import { hasLeft, RoomSections } from './room-sections.ts'
 import type { RoomViews } from './room-views.ts'
 import { SharedRooms } from './shared-rooms.ts'
 import type { PresenceState, SyncSources } from './sources.ts'
+import { stickyLimit } from './sticky.ts'
 import { compileSyncFilter, type SyncFilter } from './sync-filter.ts'
 import type { StateAfterField, SyncPass } from './sync-request.ts'
 import { type RoomNews, readNews } from './timeline.ts'
@@ -40,6 +42,7 @@ export interface SyncDeps {
   readonly views: RoomViews
   readonly tokens: Tokens
   readonly sources: SyncSources
+  readonly sticky: StickyEvents
 }
 
 /** A request with its token and its filter read, and the span it is asked about. */
@@ -169,7 +172,11 @@ export class Sync {
     return {
       isEmpty: Object.keys(content).length === 0 && !keysChanged,
       response: {
-        next_batch: tokens.sync({ position: upTo, ...(toDevice.through < upTo ? { toDevice: toDevice.through } : {}) }),
+        next_batch: tokens.sync({
+          position: upTo,
+          ...(toDevice.through < upTo ? { toDevice: toDevice.through } : {}),
+          ...(pass.sticky.through < upTo ? { sticky: pass.sticky.through } : {}),
+        }),
         ...content,
         device_one_time_keys_count: counts,
         device_unused_fallback_key_types: fallbackTypes,
@@ -199,8 +206,19 @@ export class Sync {
         moved.filter(({ type, userId: reader }) => type !== 'm.read.private' || reader === userId),
         ({ roomId }) => roomId,
       ),
+      sticky: this.#sticky(request),
       typing: new Set(since === undefined ? [] : typing.changedSince(since, upTo)),
     }
+  }
+
+  /** Of rooms the user has just joined, all; of the others, what came since the client was told. */
+  #sticky({ memberships, since = 0, upTo, token }: PassRequest): StickyPage {
+    const told = since === token?.position ? (token.sticky ?? since) : since
+    const from = (roomId: RoomId) => {
+      const known = memberships.get(roomId)
+      return known?.membership !== 'join' ? undefined : known.position > since ? 0 : told
+    }
+    return this.#deps.sticky.between(from, { upTo, limit: stickyLimit })
   }
 
   #news(span: {

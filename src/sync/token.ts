@@ -7,6 +7,8 @@ export interface SyncToken {
   readonly position: Position
   /** Up to where to-device messages were given, where not all that waited fitted into the response. */
   readonly toDevice?: Position
+  /** Up to where sticky events were given, likewise. */
+  readonly sticky?: Position
   /** The answer of a sliding sync that gave this token, as its `pos`. */
   readonly connection?: number
 }
@@ -14,7 +16,7 @@ export interface SyncToken {
 /** A place in a room's history: in topological order (`t` tokens), or in the stream (`s` tokens, as `/sync` gives them). */
 export type PageToken = { readonly point: TimelinePoint } | { readonly position: Position }
 
-const syncPattern = /^s(\d{1,16})_(\d{1,16})(?:_d(\d{1,16}))?(?:_c(\d{1,16}))?$/
+const syncPattern = /^s(\d{1,16})_(\d{1,16})(?:_d(\d{1,16}))?(?:_k(\d{1,16}))?(?:_c(\d{1,16}))?$/
 const pointPattern = /^t(\d{1,20})_(\d{1,16})$/
 
 /** Writes and reads tokens. They carry the incarnation: what a homeserver gave out before it was restored means nothing after. */
@@ -33,8 +35,8 @@ export class Tokens {
   }
 
   /** A `next_batch` of `/sync`, or a `pos`. */
-  sync({ position, toDevice, connection }: SyncToken): string {
-    return `s${position}_${this.#incarnation}${suffix('d', toDevice)}${suffix('c', connection)}`
+  sync({ position, toDevice, sticky, connection }: SyncToken): string {
+    return `s${position}_${this.#incarnation}${suffix('d', toDevice)}${suffix('k', sticky)}${suffix('c', connection)}`
   }
 
   /** Reads a `since`. Throws `M_INVALID_PARAM` for what this homeserver, in this incarnation, did not give out. */
@@ -47,7 +49,8 @@ export class Tokens {
     return {
       position,
       ...(match[3] === undefined ? {} : { toDevice: Number(match[3]) }),
-      ...(match[4] === undefined ? {} : { connection: Number(match[4]) }),
+      ...(match[4] === undefined ? {} : { sticky: Number(match[4]) }),
+      ...(match[5] === undefined ? {} : { connection: Number(match[5]) }),
     }
   }
 

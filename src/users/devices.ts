@@ -1,10 +1,16 @@
 import { last, put, remove, removeRange, type Storage, type Write } from '../ports/storage.ts'
 import type { UserId } from '../spec/event.ts'
 import { accountData, accountDataLog, accounts, devices, filters, profiles, type StoredDevice } from '../storage/tables/users.ts'
-import type { Stream } from '../streams/stream.ts'
-import type { DeviceChanges } from './device-changes.ts'
+import type { Position, Stream } from '../streams/stream.ts'
+import type { DeviceChange, DeviceChanges } from './device-changes.ts'
 import type { Pushers } from './pushers.ts'
 import type { Tokens } from './tokens.ts'
+
+/** A device that comes without a login. */
+interface AddedDevice {
+  readonly change: DeviceChange
+  readonly writes: (first: Position) => readonly Write[]
+}
 
 /** Devices that a user may be logged in on. */
 const deviceLimit = 500
@@ -47,6 +53,11 @@ export class Devices {
     await this.#remove(userId, deviceIds, alongside)
   }
 
+  /** Removes devices like {@link remove}, and adds one in the same commit; ids of no device are passed over. */
+  async replace(userId: UserId, deviceIds: readonly string[], added: AddedDevice, alongside: readonly Write[] = []): Promise<void> {
+    await this.#remove(userId, deviceIds, alongside, added)
+  }
+
   /** Logs out those devices that were not seen for longest, as far as a further one would be too many. */
   async makeRoom(userId: UserId): Promise<void> {
     const all = await this.list(userId)
@@ -81,7 +92,7 @@ export class Devices {
     ])
   }
 
-  async #remove(userId: UserId, deviceIds: readonly string[], alongside: readonly Write[]): Promise<void> {
+  async #remove(userId: UserId, deviceIds: readonly string[], alongside: readonly Write[], added?: AddedDevice): Promise<void> {
     const existing = (await this.list(userId)).filter(({ deviceId }) => deviceIds.includes(deviceId))
     const revocations = await Promise.all(existing.map(({ deviceId }) => this.#tokens.revocation(userId, deviceId)))
     const pushers = await this.#pushers.removalOf(userId, deviceIds)
@@ -92,19 +103,24 @@ export class Devices {
       ...existing.map(({ deviceId }) => remove(devices, [userId, deviceId])),
     ]
     const changes = existing.map(({ deviceId }) => ({ deviceId, deleted: true }))
-    await this.#commit(userId, changes, writes)
+    await this.#commit(userId, added ? [...changes, added.change] : changes, writes, added?.writes)
     this.#tokens.forget(revocations.flatMap(({ hashes }) => hashes))
     pushers.removed()
   }
 
-  async #commit(userId: UserId, changes: Parameters<DeviceChanges['prepare']>[1], writes: readonly Write[]): Promise<void> {
+  async #commit(
+    userId: UserId,
+    changes: readonly DeviceChange[],
+    writes: readonly Write[],
+    added: AddedDevice['writes'] = () => [],
+  ): Promise<void> {
     if (changes.length === 0) {
       if (writes.length > 0) await this.#storage.commit(writes, 'strict')
       return
     }
     const change = await this.#deviceChanges.prepare(userId, changes)
     const { published } = change
-    await this.#stream.commit(change.count, (first) => [...writes, ...change.writes(first)], { published })
+    await this.#stream.commit(change.count, (first) => [...writes, ...change.writes(first), ...added(first)], { published })
   }
 }
 

@@ -190,6 +190,37 @@ describe('matrix-js-sdk with encryption, on two homeservers', () => {
     expect(devices.get('@nobody:gone.example')?.size ?? 0).toBe(0)
   })
 
+  test('a dehydrated device takes the keys of what is said while its user is logged in nowhere', async () => {
+    expect(await cryptoOf(carol).isDehydrationSupported()).toBe(true)
+    await cryptoOf(carol).startDehydration()
+    const known = async () => [...((await cryptoOf(alice).getUserDeviceInfo([carol.userId])).get(carol.userId)?.values() ?? [])]
+    await until('the dehydrated device', async () => (await known()).some(({ dehydrated }) => dehydrated))
+    carol.client.stopClient()
+    await carol.client.logout()
+    await until('the other to go', async () => (await known()).every(({ deviceId }) => deviceId !== carol.deviceId))
+    await alice.client.sendTextMessage(roomId, 'while you were out')
+    carol = await logIn(there, 'carol')
+    await cryptoOf(carol).bootstrapCrossSigning({})
+    await cryptoOf(carol).startDehydration()
+    await read(carol, 'while you were out')
+  }, 60_000)
+
+  test('calls of many find no server that would carry them', async () => {
+    expect(await alice.client._unstable_getRTCTransports()).toEqual([])
+  })
+
+  test('who comes later learns of what is sticky, whatever was said since', async () => {
+    const { room_id: id } = await alice.client.createRoom({ preset: Preset.PublicChat })
+    await alice.client._unstable_sendStickyEvent(id, 60_000, null, EventType.RTCMembership, {
+      slot_id: 'm.call#',
+      msc4354_sticky_key: 'alice',
+    })
+    for (let n = 0; n < 25; n++) await alice.client.sendTextMessage(id, `${n}`)
+    await bob.client.joinRoom(id)
+    const known = () => [...(bob.client.getRoom(id)?._unstable_getStickyEvents() ?? [])]
+    await until('the sticky event', () => known().some((event) => event.getSender() === alice.userId))
+  })
+
   test('account data that is deleted is gone for every device', async () => {
     const second = await logIn(here, 'bob')
     await bob.client.setAccountData(EventType.Direct, { [alice.userId]: [roomId] })

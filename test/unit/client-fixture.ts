@@ -40,6 +40,7 @@ import { RoomQueue } from '../../src/rooms/room-queue.ts'
 import { RoomStore } from '../../src/rooms/room-store.ts'
 import { type LocalEvent, RoomSender } from '../../src/rooms/send.ts'
 import { Spaces } from '../../src/rooms/spaces.ts'
+import { StickyEvents } from '../../src/rooms/sticky-events.ts'
 import { RoomUpgrader } from '../../src/rooms/upgrade.ts'
 import { missingToken, notFound, unauthorized } from '../../src/spec/errors.ts'
 import type { Pdu } from '../../src/spec/event.ts'
@@ -155,7 +156,9 @@ export async function openClientApi(options: FixtureOptions = {}) {
   const tokens = new Tokens(options.incarnation ?? 1, stream)
   const views = new RoomViews({ storage, clock, store, members, accountData })
   const history = new History({ views, tokens, backfill })
-  const sync = new Sync({ stream, clock, views, tokens, sources })
+  const sticky = new StickyEvents({ storage, store, clock })
+  await sticky.start()
+  const sync = new Sync({ stream, clock, views, tokens, sources, sticky })
   const sendAsUser = userSending({
     sender,
     membership,
@@ -170,7 +173,7 @@ export async function openClientApi(options: FixtureOptions = {}) {
   const handler = createHandler(
     [
       ...syncEndpoints({ sync }),
-      ...slidingSyncEndpoints({ sliding: new SlidingSync({ stream, clock, views, tokens, sources, ...sync.shared }) }),
+      ...slidingSyncEndpoints({ sliding: new SlidingSync({ stream, clock, views, tokens, sources, sticky, ...sync.shared }) }),
       ...oldSyncEndpoints({ oldSync: new OldSync({ views, history, tokens, stream, clock, directory, sources }), views, tokens }),
       ...roomCreationEndpoints({ creator, inherit }),
       ...roomMembershipEndpoints({ membership, directory, store, inherit }),

@@ -1,6 +1,7 @@
 import { accountEndpoints } from '../../src/api/client/account.ts'
 import { accountDataEndpoints } from '../../src/api/client/account-data.ts'
 import { authFallbackEndpoints } from '../../src/api/client/auth-fallback.ts'
+import { dehydratedDeviceEndpoints } from '../../src/api/client/dehydrated-devices.ts'
 import { devicesEndpoints } from '../../src/api/client/devices.ts'
 import { discoveryEndpoints } from '../../src/api/client/discovery.ts'
 import { keyBackupEndpoints } from '../../src/api/client/key-backup.ts'
@@ -218,6 +219,7 @@ export async function openUsers(options: FixtureOptions = {}) {
       ...loginEndpoints(shared),
       ...accountEndpoints({ ...shared, leaveRooms: async (userId) => void leftRooms.push(userId) }),
       ...devicesEndpoints(shared),
+      ...dehydratedDeviceEndpoints(shared),
       ...discoveryEndpoints({ admins: () => accounts.admins() }),
       ...moderationEndpoints(shared),
       ...registrationTokensEndpoints(shared),

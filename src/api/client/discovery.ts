@@ -13,6 +13,8 @@ const unstableFeatures: JsonObject = {
   'org.matrix.msc3391': true,
   'org.matrix.msc4108': true,
   'org.matrix.msc4140': true,
+  'org.matrix.msc4143': true,
+  'org.matrix.msc4354': true,
   'org.matrix.simplified_msc3575': true,
 }
 

@@ -18,8 +18,11 @@ export interface RoomSendingDeps {
 }
 
 const room = '/_matrix/client/v3/rooms/:roomId'
-/** An event that is to be sent later (MSC4140). */
-const delayQuery = v.object({ 'org.matrix.msc4140.delay': v.optional(numberText) })
+/** How an event is sent beside the ordinary: later (MSC4140), or to be delivered to everyone for a while (MSC4354). */
+const manner = v.object({
+  'org.matrix.msc4140.delay': v.optional(numberText),
+  'org.matrix.msc4354.sticky_duration_ms': v.optional(numberText),
+})
 
 /** Sending events (Client-Server API, "Sending events to a room", "Redactions"). */
 export function roomSendingEndpoints(deps: RoomSendingDeps): Endpoint[] {
@@ -33,14 +36,14 @@ export function roomSendingEndpoints(deps: RoomSendingDeps): Endpoint[] {
     forUser({
       method: 'PUT',
       path: `${room}/send/:eventType/:txnId`,
-      query: delayQuery,
+      query: manner,
       body: jsonObject,
       handle: async ({ session, params, query, body }) => {
         const roomId = roomIdOf(params)
         const type = eventTypeOf(params)
         const transaction = { deviceId: session.deviceId, endpoint: `send/${type}`, id: transactionIdOf(params) }
         const { 'org.matrix.msc4140.delay': delay } = query
-        const event = { roomId, type, content: body, transaction }
+        const event = { roomId, type, content: body, transaction, ...stickiness(query) }
         if (delay !== undefined) {
           // Redactions of one's own are let through when their time has come.
           if (session.suspended && type !== 'm.room.redaction') throw userSuspended()
@@ -66,10 +69,13 @@ export function roomSendingEndpoints(deps: RoomSendingDeps): Endpoint[] {
     forUser({
       method: 'PUT',
       path: [`${room}/state/:eventType/:stateKey`, `${room}/state/:eventType/`, `${room}/state/:eventType`],
-      query: delayQuery,
+      query: manner,
       body: jsonObject,
       handle: async ({ session, params, query, body, keep }) => {
-        const event = { roomId: roomIdOf(params), type: eventTypeOf(params), stateKey: stateKeyOf(params), content: body }
+        const event = {
+          ...{ roomId: roomIdOf(params), type: eventTypeOf(params), stateKey: stateKeyOf(params), content: body },
+          ...stickiness(query),
+        }
         const { 'org.matrix.msc4140.delay': delay } = query
         if (delay !== undefined) return { delay_id: await delayedEvents.add(session, event, { delayMs: Number(delay), keep }) }
         const alongside = (eventId: EventId) => keep({ event_id: eventId })
@@ -77,4 +83,8 @@ export function roomSendingEndpoints(deps: RoomSendingDeps): Endpoint[] {
       },
     }),
   ]
+}
+
+function stickiness({ 'org.matrix.msc4354.sticky_duration_ms': durationMs }: v.InferOutput<typeof manner>): { stickyMs?: number } {
+  return durationMs === undefined ? {} : { stickyMs: Number(durationMs) }
 }

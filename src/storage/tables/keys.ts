@@ -71,6 +71,10 @@ export const toDeviceTransactions = table<readonly [UserId, string, string], num
 /** [origin, message id] → when it was received: to-device EDUs already delivered. */
 export const receivedToDevice = table<readonly [ServerName, string], number>('received_to_device')
 
+/** [user id, device id] → the device that waits for its user, encrypted (MSC3814); at most one for each user. */
+export const dehydratedDevices = table<readonly [UserId, string], JsonObject>('dehydrated_devices')
+
+/** Those of the first step of the schema. */
 export const keyTables = {
   deviceKeys,
   oneTimeKeys,

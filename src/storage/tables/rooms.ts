@@ -100,8 +100,17 @@ export interface StoredDelayedEvent {
   /** When its delay began: on our clock, ms. */
   readonly runningSince: number
   readonly createdTs: number
+  readonly stickyMs?: number
   /** A repeat of the request is the same delayed event. */
   readonly transaction?: Omit<SentTransaction, 'userId'>
+}
+
+/** An event that is delivered to everyone in its room until it expires. */
+export interface StoredStickyEvent {
+  readonly roomId: RoomId
+  readonly eventId: EventId
+  /** On our clock, ms. */
+  readonly expiresTs: number
 }
 
 /** Position → event. */
@@ -136,6 +145,9 @@ export const unfinishedJoins = table<readonly [RoomId, EventId], readonly EventI
 
 /** Delay id → an event that is to be sent later. */
 export const delayedEvents = table<string, StoredDelayedEvent>('delayed_events')
+
+/** Position → a sticky event that came there. */
+export const stickyEvents = table<number, StoredStickyEvent>('sticky_events')
 
 export const roomTables = {
   events,

@@ -1,10 +1,14 @@
+import type { StickyEvents } from '../../rooms/sticky-events.ts'
 import type { RoomId } from '../../spec/event.ts'
 import type { JsonObject, JsonValue } from '../../spec/json.ts'
 import type { StoredMembership } from '../../storage/tables/rooms.ts'
 import type { Position } from '../../streams/stream.ts'
 import { receiptEvent } from '../../users/receipts.ts'
 import type { DeviceListTracker } from '../device-list-changes.ts'
+import type { RoomViews } from '../room-views.ts'
 import type { ReceiptEntry, SyncSources } from '../sources.ts'
+import { stickyLimit, writeSticky } from '../sticky.ts'
+import { Viewpoint } from '../viewpoint.ts'
 import type { SentRoom } from './connections.ts'
 import type { RoomExtension, SlidingSyncBody } from './request.ts'
 import type { Wanted } from './room-lists.ts'
@@ -27,27 +31,39 @@ interface Told {
 }
 
 const mostMessages = 100
+const stickyName = 'org.matrix.msc4354.sticky_events'
+
+interface Deps {
+  readonly sources: SyncSources
+  readonly deviceLists: DeviceListTracker
+  readonly views: RoomViews
+  readonly sticky: StickyEvents
+}
 
 /** Writes what a sliding sync asks for beside rooms (MSC4186, "Extensions"; MSC3884, MSC3885, MSC3959 to MSC3961). */
 export class Extensions {
+  readonly #deps: Deps
   readonly #sources: SyncSources
   readonly #deviceLists: DeviceListTracker
 
-  constructor(deps: { readonly sources: SyncSources; readonly deviceLists: DeviceListTracker }) {
+  constructor(deps: Deps) {
+    this.#deps = deps
     this.#sources = deps.sources
     this.#deviceLists = deps.deviceLists
   }
 
   async write(pass: ExtensionPass): Promise<Told> {
-    const { to_device: toDevice, e2ee, account_data: accountData, receipts, typing } = pass.body.extensions ?? {}
+    const { to_device: toDevice, e2ee, account_data: accountData, receipts, typing, ...drafts } = pass.body.extensions ?? {}
+    const sticky = drafts[stickyName]
     const told = await Promise.all([
       toDevice?.enabled ? this.#toDevice(pass, toDevice) : undefined,
       e2ee?.enabled ? this.#encryption(pass) : undefined,
       accountData?.enabled ? this.#accountData(pass, roomsOf(pass, accountData)) : undefined,
       receipts?.enabled ? this.#receipts(pass, roomsOf(pass, receipts)) : undefined,
       typing?.enabled ? this.#typing(pass, roomsOf(pass, typing)) : undefined,
+      sticky?.enabled ? this.#sticky(pass, sticky) : undefined,
     ])
-    const names = ['to_device', 'e2ee', 'account_data', 'receipts', 'typing'] as const
+    const names = ['to_device', 'e2ee', 'account_data', 'receipts', 'typing', stickyName] as const
     return {
       json: Object.fromEntries(told.flatMap((part, i): [string, JsonValue][] => (part?.json ? [[names[i] ?? '', part.json]] : []))),
       isNews: told.some((part) => part?.isNews),
@@ -120,6 +136,27 @@ export class Extensions {
   async #receiptsShown({ userId, shown }: ExtensionPass, roomId: RoomId): Promise<ReceiptEntry[]> {
     const all = await this.#sources.receipts.inRoom(roomId)
     return all.filter((entry) => entry.userId === userId || shown.get(roomId)?.has(entry.eventId))
+  }
+
+  /** Of all rooms the user is in (MSC4354, as Synapse's `handlers/sliding_sync/extensions.py` has it). */
+  async #sticky(pass: ExtensionPass, request: { readonly since?: string | null | undefined; readonly limit?: number | null | undefined }) {
+    const { views, sticky } = this.#deps
+    const { userId, deviceId, memberships, ignored, upTo } = pass
+    const since = Number(request.since?.slice('sticky_'.length) ?? 0)
+    const from = (roomId: RoomId) => {
+      const known = memberships.get(roomId)
+      return known?.membership !== 'join' ? undefined : known.position > since ? 0 : since
+    }
+    const { byRoom, through } = sticky.between(from, { upTo, limit: Math.min(request.limit ?? stickyLimit, stickyLimit) })
+    const rooms = await Promise.all(
+      [...byRoom].map(async ([roomId, eventIds]) => {
+        const viewpoint = new Viewpoint(views.store, { userId, roomId, ignored })
+        const shown = pass.shown.get(roomId) ?? new Set()
+        return [roomId, await writeSticky(views, { viewpoint, deviceId }, { eventIds, shown, ignored })] as const
+      }),
+    )
+    const told = rooms.flatMap(([roomId, events]) => (events.length > 0 ? [[roomId, { events }] as const] : []))
+    return news({ next_batch: `sticky_${through}`, rooms: Object.fromEntries(told) }, byRoom.size)
   }
 
   async #typing({ since, upTo, sent }: ExtensionPass, rooms: ReadonlySet<RoomId>): Promise<Partial<Told>> {

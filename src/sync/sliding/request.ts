@@ -52,6 +52,13 @@ export const slidingSyncBody = v.object({
       account_data: v.nullish(roomExtension),
       receipts: v.nullish(roomExtension),
       typing: v.nullish(roomExtension),
+      'org.matrix.msc4354.sticky_events': v.nullish(
+        v.object({
+          ...extension,
+          limit: v.nullish(v.pipe(wholeNumber, v.minValue(1))),
+          since: v.nullish(v.pipe(v.string(), v.regex(/^sticky_\d{1,15}$/))),
+        }),
+      ),
     }),
   ),
 })

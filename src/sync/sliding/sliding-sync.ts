@@ -1,4 +1,5 @@
 import type { Clock } from '../../ports/clock.ts'
+import type { StickyEvents } from '../../rooms/sticky-events.ts'
 import type { RoomId, UserId } from '../../spec/event.ts'
 import type { JsonObject } from '../../spec/json.ts'
 import type { StoredMembership } from '../../storage/tables/rooms.ts'
@@ -37,6 +38,7 @@ interface SlidingSyncDeps {
   readonly views: RoomViews
   readonly tokens: Tokens
   readonly sources: SyncSources
+  readonly sticky: StickyEvents
   readonly log: RoomLog
   readonly unread: UnreadCounts
   readonly deviceLists: DeviceListTracker

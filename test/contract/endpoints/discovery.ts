@@ -7,5 +7,6 @@ export const discovery: Rows = {
   'GET /.well-known/matrix/support': { request: () => ({}), others: 'anyone', cannotFail: true },
   'GET /_matrix/client/v3/capabilities': { request: () => ({}), others: 'anyone' },
   'GET /_matrix/client/v3/voip/turnServer': { request: () => ({}), others: 'anyone' },
+  'GET /_matrix/client/unstable/org.matrix.msc4143/rtc/transports': { request: () => ({}), others: 'anyone' },
   'GET /_matrix/client/v3/thirdparty/protocols': { request: () => ({}), others: 'anyone' },
 }

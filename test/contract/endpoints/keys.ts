@@ -97,6 +97,56 @@ export const keys: Rows = {
   },
 }
 
+const dehydrated = '/_matrix/client/unstable/org.matrix.msc3814.v1/dehydrated_device'
+const asleep = { deviceId: 'ASLEEP' }
+
+async function dehydratedBody({ userId }: Person): Promise<JsonObject> {
+  const device_data = { algorithm: 'm.dehydration.v2', device_pickle: 'sealed' }
+  return { device_id: asleep.deviceId, device_data, device_keys: await deviceKeysOf(userId, asleep.deviceId) }
+}
+
+/** Someone with a dehydrated device. */
+async function withDehydrated(world: World): Promise<Person> {
+  const user = await world.register()
+  await world.must(user, 'PUT', dehydrated, await dehydratedBody(user))
+  return user
+}
+
+const noDehydrated = { '404 M_NOT_FOUND': async (world: World) => ({ as: await world.register() }) }
+
+/** Devices that wait for their users, asleep. */
+export const dehydratedDevices: Rows = {
+  [`GET ${dehydrated}`]: { request: async (world) => ({ as: await withDehydrated(world) }), others: 'own', errors: noDehydrated },
+  [`PUT ${dehydrated}`]: {
+    request: async (world) => {
+      const as = await world.register()
+      return { as, body: await dehydratedBody(as) }
+    },
+    others: 'refused',
+    errors: {
+      '400 M_MISSING_PARAM': () => ({ body: { device_id: 'ASLEEP', device_data: { algorithm: 'x' } } }),
+      '400 M_INVALID_PARAM': async ({ bob }) => ({ body: await dehydratedBody(bob) }),
+    },
+  },
+  [`DELETE ${dehydrated}`]: { request: async (world) => ({ as: await withDehydrated(world) }), others: 'own', errors: noDehydrated },
+  [`GET ${dehydrated}/:deviceId/events`]: {
+    request: async (world) => ({ as: await withDehydrated(world), params: asleep }),
+    others: 'refused',
+    errors: {
+      '403 M_FORBIDDEN': async (world) => ({ as: await withDehydrated(world), params: { deviceId: 'OTHER' } }),
+      '400 M_INVALID_PARAM': async (world) => ({ as: await withDehydrated(world), params: asleep, query: { from: 'nonsense' } }),
+    },
+  },
+  [`POST ${dehydrated}/:deviceId/events`]: {
+    request: async (world) => ({ as: await withDehydrated(world), params: asleep, body: {} }),
+    others: 'refused',
+    errors: {
+      '403 M_FORBIDDEN': () => ({ params: asleep, body: {} }),
+      '400 M_BAD_JSON': () => ({ params: asleep, body: { next_batch: 5 } }),
+    },
+  },
+}
+
 const backup = { algorithm: 'm.megolm_backup.v1.curve25519-aes-sha2', auth_data: { public_key: 'abcdefg', signatures: {} } }
 const key = {
   first_message_index: 1,

@@ -1,6 +1,6 @@
 import { accounts, administration, devices } from './accounts.ts'
 import { discovery } from './discovery.ts'
-import { keyBackup, keys } from './keys.ts'
+import { dehydratedDevices, keyBackup, keys } from './keys.ts'
 import { media } from './media.ts'
 import { delayedEvents, history, oldSync, sending, slidingSync } from './messages.ts'
 import { oauth } from './oauth.ts'
@@ -17,6 +17,7 @@ export const clientRows: Rows = {
   ...devices,
   ...discovery,
   ...keys,
+  ...dehydratedDevices,
   ...keyBackup,
   ...media,
   ...history,
