@@ -22,18 +22,18 @@ export class ShownRoom {
     for (const { type, state_key: stateKey, event_id: eventId } of state) {
       if (typeof type === 'string' && typeof stateKey === 'string') this.state.set(stateKeyOf(type, stateKey), String(eventId))
     }
-    const isWhole = state.some(({ type }) => type === 'm.room.create')
-    this.#take(room, isWhole)
+    this.#take(room)
   }
 
-  /** The user left: what happens from now on is not told. */
+  /** The user left, maybe after coming back unseen: what happens from now on is not told. */
   left(room: JsonObject): void {
-    this.#take(room, false)
+    this.#take(room)
     this.state.clear()
   }
 
-  #take({ timeline }: JsonObject, startsAfresh: boolean): void {
+  #take({ timeline, state_after: stateAfter }: JsonObject): void {
     if (!isObject(timeline)) return
+    const startsAfresh = eventsOf(stateAfter).some(({ type }) => type === 'm.room.create')
     const limited = timeline.limited === true
     if (limited && typeof timeline.prev_batch === 'string') this.gaps.push(timeline.prev_batch)
     const eventIds = eventsOf(timeline).map(({ event_id: eventId }) => String(eventId))
