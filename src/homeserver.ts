@@ -42,8 +42,8 @@ export interface Homeserver {
  * const response = await homeserver.handleClient(new Request('https://x/_matrix/client/versions'), { trusted: true, address: 'page' })
  */
 export async function createHomeserver(ports: HomeserverPorts): Promise<Homeserver> {
-  await discardUnfinishedJoins(ports.storage)
-  const stream = await Stream.open(ports.storage)
+  // What a start reads is read together as far as it can be: each read waits for the disk of a browser that has just begun.
+  const [stream] = await Promise.all([Stream.open(ports.storage), discardUnfinishedJoins(ports.storage)])
   const remotes = composeRemotes(ports)
   const rooms = composeRooms({ ...ports, stream, remotes })
   const federation = composeFederation({ ...ports, stream, remotes, store: rooms.store })
@@ -59,10 +59,7 @@ export async function createHomeserver(ports: HomeserverPorts): Promise<Homeserv
   const server = composeFederationApi(parts)
   await rooms.sticky.start()
   await federation.sender.start()
-  await rooms.receiver.resume()
-  await push.start()
-  await client.delayedEvents.start()
-  await client.unfinishedRooms.start()
+  await Promise.all([rooms.receiver.resume(), push.start(), client.delayedEvents.start(), client.unfinishedRooms.start()])
   return {
     handleClient: client.handle,
     handleFederation: server.handle,

@@ -40,12 +40,16 @@ export class FederationSender {
   /** Takes up all queues where they stopped. To be called once. */
   async start(): Promise<void> {
     const { storage, log, stream, transport } = this.#deps
-    await log.open()
-    for (const [server, stored] of await storage.read([destinations], (tx) => tx.range(destinations, {}))) {
+    const [known, withEdus] = await Promise.all([
+      storage.read([destinations], (tx) => tx.range(destinations, {})),
+      this.#serversWithEdus(),
+      log.open(),
+    ])
+    for (const [server, stored] of known) {
       this.#known.add(server)
       this.#add(server, stored)
     }
-    for (const server of await this.#serversWithEdus()) this.#queue(server)
+    for (const server of withEdus) this.#queue(server)
     this.#unsubscribe = [stream.onAdvance(() => this.#follow()), transport.onReachable((server) => this.#queues.get(server)?.reachable())]
     this.#follow()
     await this.#following

@@ -1,6 +1,6 @@
 import { put, type Write } from '../ports/storage.ts'
 import { badState, forbidden, guestAccessForbidden, inviteBlocked, MatrixError, notFound, unknownError } from '../spec/errors.ts'
-import { type EventId, type RoomEvent, type RoomId, type ServerName, stateKeyOf, type UserId } from '../spec/event.ts'
+import { type RoomEvent, type RoomId, type ServerName, stateKeyOf, type UserId } from '../spec/event.ts'
 import { serverNameOf } from '../spec/identifiers.ts'
 import type { JsonObject } from '../spec/json.ts'
 import { supportedRoomVersions } from '../spec/room-version.ts'
