@@ -9,12 +9,15 @@ import { pagesAtRoot, repairWebRtcRace, serviceWorker, workerOutput } from '../.
 import { median, quantile } from './report.ts'
 import type { Measurements, Report, Task } from './site/main.ts'
 import { measureSynapse } from './synapse.ts'
+import { workerHeapMb } from './worker-heap.ts'
 import type { ClientTimes, Size } from './workload.ts'
 
 /** What was measured of a homeserver in a tab. */
 interface TabFigures extends Measurements {
   readonly coldIncremental: readonly number[]
   readonly coldInitial: readonly number[]
+  /** The homeserver worker's, in MB, after a cold start and an initial `/sync`. */
+  readonly heapMb: number
 }
 
 const coldStarts = 5
@@ -44,12 +47,16 @@ async function measureTab(size: Size): Promise<TabFigures> {
     upgrade: (request, socket, head) =>
       sockets.handleUpgrade(request, socket, head, (opened) => sockets.emit('connection', opened, request)),
   })
-  const visit = async (task: Task): Promise<Report> => {
-    const report = new Promise<Report>((resolve) => {
+  const profile = join(directory, 'profile')
+  const nextReport = () =>
+    new Promise<Report>((resolve) => {
       sockets.once('connection', (socket) => socket.once('message', (data) => resolve(JSON.parse(String(data)))))
     })
-    const query = new URLSearchParams({ task, rooms: String(size.rooms), messages: String(size.messagesPerRoom) })
-    const browser = await openBrowser(`${server.url}/?${query}`, join(directory, 'profile'))
+  const urlOf = (task: Task) =>
+    `${server.url}/?${new URLSearchParams({ task, rooms: String(size.rooms), messages: String(size.messagesPerRoom) })}`
+  const visit = async (task: Task): Promise<Report> => {
+    const report = nextReport()
+    const browser = await openBrowser(urlOf(task), profile)
     try {
       const told = await report
       if ('failed' in told) throw new Error(`the page did not ${task}: ${told.failed}`)
@@ -67,7 +74,7 @@ async function measureTab(size: Size): Promise<TabFigures> {
     await visit('prepare')
     const [coldIncremental, coldInitial, measured] = [await cold('incremental'), await cold('initial'), await visit('measure')]
     if (!('send' in measured)) throw new Error('the page did not measure')
-    return { ...measured, coldIncremental, coldInitial }
+    return { ...measured, coldIncremental, coldInitial, heapMb: await workerHeapMb(urlOf('initial'), profile, nextReport) }
   } finally {
     sockets.close()
     await server.close()
@@ -101,6 +108,7 @@ function printTab(tab: TabFigures): void {
   row('initial /sync', tab.initialSync)
   row('page load → first incremental /sync', tab.coldIncremental)
   row('page load → first initial /sync', tab.coldInitial)
+  console.log(`${'heap of the homeserver worker after that'.padEnd(46)}${tab.heapMb.toFixed(0)} MB`)
 }
 
 /** The goals of the client rows that are ratios. Synapse is asked by Node over plain HTTP, which has no service worker in between. */
