@@ -14,6 +14,8 @@ export class ShownRoom {
   readonly timelines: ShownTimeline[] = []
   /** Where limited timelines said that `/messages` goes on. */
   readonly gaps: string[] = []
+  /** The user's own memberships among what the `leave` section told: that of an invitation's end may be all that a server has. */
+  readonly ends = new Set<EventId>()
   /** The room's state as the client knows it. */
   readonly state = new Map<StateKey, EventId>()
 
@@ -26,7 +28,9 @@ export class ShownRoom {
   }
 
   /** The user left, maybe after coming back unseen: what happens from now on is not told. */
-  left(room: JsonObject): void {
+  left(room: JsonObject, userId: string): void {
+    const told = isObject(room.timeline) ? eventsOf(room.timeline) : []
+    for (const { state_key: stateKey, event_id: eventId } of told) if (stateKey === userId) this.ends.add(String(eventId))
     this.#take(room)
     this.state.clear()
   }

@@ -168,7 +168,7 @@ export class SimulatedClient {
     this.devices.synced(deviceLists)
     const sections = isObject(rooms) ? rooms : {}
     for (const [roomId, room] of entriesOf(sections.join)) this.#shown(roomId).joined(room)
-    for (const [roomId, room] of entriesOf(sections.leave)) this.#shown(roomId).left(room)
+    for (const [roomId, room] of entriesOf(sections.leave)) this.#shown(roomId).left(room, this.userId)
     return rooms !== undefined || toDevice !== undefined || deviceLists !== undefined
   }
 
