@@ -8,7 +8,7 @@ import { type RoomVersionRules, rulesOf } from '../spec/room-version.ts'
 import { unclosedRooms } from '../storage/tables/rooms.ts'
 import type { InitialEvent, RoomCreator } from './create.ts'
 import type { Directory } from './directory.ts'
-import type { RoomDraft } from './room-draft.ts'
+import { mayNeedPolicyServer } from './policy-servers.ts'
 import type { RoomQueue } from './room-queue.ts'
 import type { Room, RoomStore } from './room-store.ts'
 import type { LocalEvent, RoomSender } from './send.ts'
@@ -68,31 +68,43 @@ export class RoomUpgrader {
   }
 
   /**
-   * Closes a room that has a replacement: the tombstone, and what may follow from it, in one commit. An alias belongs to one room,
-   * so that the old one lets go of its own; it is kept silent, as far as the user may change its levels. Throws `M_FORBIDDEN`.
+   * Closes a room that has a replacement: the tombstone, and what may follow from it. An alias belongs to one room, so that the old
+   * one lets go of its own; it is kept silent, as far as the user may change its levels. Throws `M_FORBIDDEN`, or the refusal of
+   * the room's policy server.
    */
   async close(roomId: RoomId, replacement: RoomId, userId: UserId): Promise<void> {
-    const { directory, queue, sender } = this.#deps
-    const moved = await directory.replaced(roomId, replacement, userId)
-    const state = { roomId, sender: userId, stateKey: '' }
-    const tombstone = { body: 'This room has been replaced', replacement_room: replacement }
-    await queue.enqueue(roomId, async (draft) => {
-      await sender.sendIn(draft, { ...state, type: 'm.room.tombstone', content: tombstone })
-      const canonical = await draft.stateEvent(draft.state, 'm.room.canonical_alias', '')
-      if (canonical) await this.#sendIfAllowed(draft, { ...state, type: 'm.room.canonical_alias', content: {} })
-      await this.#sendIfAllowed(draft, { ...state, type: 'm.room.power_levels', content: await silencedLevels(draft) })
-      draft.write(...moved, remove(unclosedRooms, [roomId, replacement]))
-    })
-  }
-
-  async #sendIfAllowed(draft: RoomDraft, event: LocalEvent): Promise<void> {
-    const undo = draft.savepoint()
-    try {
-      await this.#deps.sender.sendIn(draft, event)
-    } catch (failure) {
-      if (!(failure instanceof MatrixError)) throw failure
-      undo()
+    const { directory, queue, sender, store } = this.#deps
+    const done = [...(await directory.replaced(roomId, replacement, userId)), remove(unclosedRooms, [roomId, replacement])]
+    const tombstone: LocalEvent = {
+      roomId,
+      sender: userId,
+      stateKey: '',
+      type: 'm.room.tombstone',
+      content: { body: 'This room has been replaced', replacement_room: replacement },
+      alongside: () => done,
     }
+    const room = await store.room(roomId)
+    if (room && mayNeedPolicyServer(room.state, tombstone)) {
+      // The policy server signs each event before the next is made, so that they cannot share a commit.
+      await sender.send(tombstone)
+      for (const change of closingChanges) {
+        await ifAllowed(async () => {
+          const changed = await change(room, store)
+          if (changed) await sender.send({ ...changed, roomId, sender: userId, stateKey: '' })
+        })
+      }
+      return
+    }
+    await queue.enqueue(roomId, async (draft) => {
+      await sender.sendIn(draft, tombstone)
+      for (const change of closingChanges) {
+        const undo = draft.savepoint()
+        await ifAllowed(async () => {
+          const changed = await change(draft, draft)
+          if (changed) await sender.sendIn(draft, { ...changed, roomId, sender: userId, stateKey: '' })
+        }, undo)
+      }
+    })
   }
 
   async #checkMayClose(room: Room, userId: UserId): Promise<void> {
@@ -180,12 +192,32 @@ export class RoomUpgrader {
   }
 }
 
+/** State of a room that changes because it is closed. */
+type ClosingChange = Pick<LocalEvent, 'type' | 'content'>
+
+/** What follows from a tombstone, each told from the state before it. */
+const closingChanges: readonly ((room: Pick<Room, 'rules' | 'state'>, reader: StateReader) => Promise<ClosingChange | undefined>)[] = [
+  async ({ state }, reader) =>
+    (await reader.stateEvent(state, 'm.room.canonical_alias', '')) && { type: 'm.room.canonical_alias', content: {} },
+  async (room, reader) => ({ type: 'm.room.power_levels', content: await silencedLevels(room, reader) }),
+]
+
+async function ifAllowed(send: () => Promise<void>, undo?: () => void): Promise<void> {
+  try {
+    await send()
+  } catch (failure) {
+    if (!(failure instanceof MatrixError)) throw failure
+    undo?.()
+  }
+}
+
+type StateReader = Pick<RoomStore, 'stateEvent'>
+
 /** The levels of a room in which nobody ordinary is to say anything, or to invite. */
-async function silencedLevels(draft: RoomDraft): Promise<JsonObject> {
-  const { rules, state } = draft
+async function silencedLevels({ rules, state }: Pick<Room, 'rules' | 'state'>, reader: StateReader): Promise<JsonObject> {
   const [create, levels] = await Promise.all([
-    draft.stateEvent(state, 'm.room.create', ''),
-    draft.stateEvent(state, 'm.room.power_levels', ''),
+    reader.stateEvent(state, 'm.room.create', ''),
+    reader.stateEvent(state, 'm.room.power_levels', ''),
   ])
   const least = Math.max(50, powerLevelsOf(rules, create, levels).usersDefault + 1)
   const raised = (key: string) => Math.max(readLevel(rules, levels?.content[key]) ?? 0, least)

@@ -75,6 +75,17 @@ describe('what users send in a room with a policy server', () => {
     expect(hasPolicySignature(isObject(invite) ? invite : {})).toBe(true)
   })
 
+  test('is signed too where a room is closed because another replaces it', async () => {
+    const { home, roomId, policy } = await protectedRoom()
+    await home.must('POST', `/v3/rooms/${encodeURIComponent(roomId)}/upgrade`, { new_version: '12' })
+    const closing = ['m.room.tombstone', 'm.room.power_levels']
+    expect(policy.shown.map(({ type }) => type)).toEqual(closing)
+    for (const type of closing) {
+      const kept = await home.must('GET', `/v3/rooms/${encodeURIComponent(roomId)}/state/${type}/?format=event`)
+      expect(hasPolicySignature((await stored(home, String(kept.event_id)))?.pdu)).toBe(true)
+    }
+  })
+
   test('is refused with its error where it refuses, and nobody sees it', async () => {
     const { home, roomId, policy } = await protectedRoom()
     const answer = await send(home, roomId, 'spam')
