@@ -1,5 +1,6 @@
 import type { Clock } from '../ports/clock.ts'
 import type { Random } from '../ports/random.ts'
+import { canonicalJson } from '../spec/canonical-json.ts'
 import { forbidden, notFound } from '../spec/errors.ts'
 import type { EventId, RoomEvent } from '../spec/event.ts'
 import type { SentTransaction } from '../storage/tables/rooms.ts'
@@ -35,13 +36,14 @@ export class RoomSender {
   }
 
   /**
-   * Sends one event; resolves with its id once it is durable. The same transaction of the same device is the same event.
+   * Sends one event; resolves with its id once it is durable. The same transaction of the same device is the same event, and so is
+   * state that its sender sets to what they set it to before (as Synapse's `handlers/message.py` has it).
    * Throws `M_NOT_FOUND` for a room we are not in, `M_FORBIDDEN` with the rule that forbids it, `M_TOO_LARGE` or `M_BAD_JSON`,
    * or the refusal of the room's policy server.
    */
   async send(request: LocalEvent): Promise<EventId> {
     const sent = await this.#deps.queue.enqueue(request.roomId, async (draft) => {
-      const repeated = await this.#repeated(draft, request)
+      const repeated = (await this.#repeated(draft, request)) ?? (await this.#unchanged(draft, request))
       if (repeated === undefined && mayNeedPolicyServer(draft.state, request)) return undefined
       return repeated ?? (await this.sendIn(draft, request)).event.eventId
     })
@@ -97,6 +99,20 @@ export class RoomSender {
     const sent = { ...transaction, userId: sender }
     const waiting = draft.added.find(({ transaction: other }) => other && isSame(other, sent))
     return waiting?.event.eventId ?? (await this.#deps.store.transaction(draft.roomId, sent))
+  }
+
+  /** The state event of the sender that says just this, and holds. */
+  async #unchanged(draft: RoomDraft, request: LocalEvent): Promise<EventId | undefined> {
+    const { type, stateKey, sender } = request
+    if (!draft.exists || stateKey === undefined || request.stickyMs !== undefined) return undefined
+    const current = await draft.stateEvent(draft.state, type, stateKey)
+    if (current?.sender !== sender) return undefined
+    const event = await buildLocalEvent(draft, request, this.#deps)
+    if (canonicalJson(event.content) !== canonicalJson(current.content)) return undefined
+    const isRedacted = (await this.#deps.store.event(current.eventId))?.stored.redactedBy !== undefined
+    if (isRedacted || !(await draft.judge(event, draft.state)).allowed) return undefined
+    draft.write(...(request.alongside?.(current.eventId) ?? []))
+    return current.eventId
   }
 }
 

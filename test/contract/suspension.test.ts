@@ -30,3 +30,38 @@ test('a suspended account has no event sent later, be it scheduled before or aft
   expect(await leader.ask(delayed('state/m.call.member/other'))).toMatchObject(refused)
   expect(await leader.ask(delayed('send/m.room.redaction/4'))).toMatchObject({ status: 200 })
 })
+
+test('a suspended account changes nothing of what others see, and goes on reading, leaving and logging out', async () => {
+  const leader = await Leader.start(new MemoryStorage())
+  const admin = await leader.register('admin')
+  const token = await leader.register('alice')
+  const alice = '@alice:a.example'
+  const roomId = encodeURIComponent(String((await leader.post(token, '/createRoom', { preset: 'public_chat' })).room_id))
+  const open = encodeURIComponent(String((await leader.post(admin, '/createRoom', { preset: 'public_chat' })).room_id))
+  await leader.call({
+    method: 'PUT',
+    path: `/_matrix/client/v1/admin/suspend/${encodeURIComponent(alice)}`,
+    body: { suspended: true },
+    token: admin,
+  })
+  const status = async (method: string, path: string, body = {}) => {
+    const answer = await leader.ask({ method, path: `/_matrix/client/v3${path}`, body, token })
+    return answer.body.errcode ?? answer.status
+  }
+  const other = { user_id: '@admin:a.example' }
+  const refused: [string, string, object?][] = [
+    ['POST', '/createRoom'],
+    ['POST', `/join/${open}`],
+    ['POST', `/rooms/${open}/join`],
+    ['POST', `/knock/${open}`],
+    ...['invite', 'kick', 'ban', 'unban'].map((how): [string, string, object] => ['POST', `/rooms/${roomId}/${how}`, other]),
+    ['POST', `/rooms/${roomId}/upgrade`, { new_version: '12' }],
+    ['PUT', `/rooms/${roomId}/send/m.room.message/1`],
+    ['PUT', `/rooms/${roomId}/state/m.room.topic/`],
+    ['PUT', `/profile/${encodeURIComponent(alice)}/displayname`, { displayname: 'A' }],
+    ['DELETE', `/profile/${encodeURIComponent(alice)}/displayname`],
+  ]
+  for (const [method, path, body] of refused) expect([path, await status(method, path, body)]).toEqual([path, 'M_USER_SUSPENDED'])
+  for (const path of ['/sync', `/rooms/${roomId}/messages?dir=b`]) expect([path, await status('GET', path)]).toEqual([path, 200])
+  for (const path of ['/keys/upload', `/rooms/${roomId}/leave`, '/logout']) expect([path, await status('POST', path)]).toEqual([path, 200])
+})

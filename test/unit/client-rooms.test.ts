@@ -214,6 +214,25 @@ describe('sending', () => {
     expect(await send(`${alice}/OTHER`, 'm.room.message')).not.toEqual(first)
   })
 
+  test('state that says what its sender set already is the same event, until it was changed or redacted', async () => {
+    const api = await openClientApi()
+    const roomId = await api.createRoom(alice, { preset: 'public_chat' })
+    await api.join(bob, roomId)
+    const set = async (user: string, a: number) =>
+      String((await api.put(user, `/v3/rooms/${encode(roomId)}/state/org.example/${encode(user)}`, { a, b: 1 })).event_id)
+    const first = await set(alice, 1)
+    expect(await set(alice, 1)).toBe(first)
+    const other = await set(alice, 2)
+    const back = await set(alice, 1)
+    expect(new Set([first, other, back]).size).toBe(3)
+    await api.put(alice, `/v3/rooms/${encode(roomId)}/redact/${encode(back)}/r`, {})
+    expect(await set(alice, 1)).not.toBe(back)
+    const member = async () => (await api.get(bob, `/v3/rooms/${encode(roomId)}/state/m.room.member/${encode(bob)}?format=event`)).event_id
+    const joined = await member()
+    await api.join(bob, roomId)
+    expect(await member()).toBe(joined)
+  })
+
   test('is for who is in the room, and for what the format allows', async () => {
     const api = await openClientApi()
     const roomId = await api.createRoom(alice)
