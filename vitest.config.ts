@@ -12,7 +12,6 @@ export default defineConfig({
     projects: [
       layer('unit', 20_000),
       layer('contract', 30_000),
-      layer('spec', 30_000),
       layer('simulation', 10 * minuteMs),
       layer('headless', 3 * minuteMs),
       // Synapse is installed and started in a hook.
