@@ -329,7 +329,8 @@ describe('the relay as a program', () => {
   }, async () => {
     const dataDir = temporaryDirectory()
     const environment = { ...process.env, RELAY_DATA_DIR: dataDir, RELAY_PORT: '0', RELAY_FEDERATION_PORT: '0', RELAY_LOG_LEVEL: 'debug' }
-    const child = spawn(process.execPath, ['relay/main.ts'], { env: environment, stdio: ['ignore', 'pipe', 'pipe'] })
+    const atEnd = "data:text/javascript,process.on('exit', () => console.error('WebAssembly is ' + typeof WebAssembly))"
+    const child = spawn(process.execPath, ['--import', atEnd, 'relay/main.ts'], { env: environment, stdio: ['ignore', 'pipe', 'pipe'] })
     onStop(() => child.kill('SIGKILL'))
     let log = ''
     child.stderr.on('data', (piece) => {
@@ -346,8 +347,9 @@ describe('the relay as a program', () => {
     const bob = await startAdmittedTab({ relays: [ready] })
     expect((await alice.transport.request(bob.label, version, AbortSignal.timeout(10_000))).status).toBe(200)
     child.kill('SIGTERM')
-    const [code] = await once(child, 'exit')
+    const [code] = await once(child, 'close')
     expect(code).toBe(0)
+    expect(log).toContain('WebAssembly is undefined')
     expect(log).toContain(alice.label)
     expect(log).not.toContain(ready.token)
   })

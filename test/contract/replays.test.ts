@@ -5,6 +5,7 @@ import { isObject, type JsonObject } from '../../src/spec/json.ts'
 import { MemoryStorage } from '../../src/storage/memory.ts'
 import { Replays } from '../../worker/replays.ts'
 import { keptAnswers } from '../../worker/schema.ts'
+import { CrashingDisk } from '../simulation/crashing-disk.ts'
 import { byPassword, dyingAfter, Leader, password, type Request, registration, sharedSecret } from './leader.ts'
 
 interface Case {
@@ -35,6 +36,17 @@ async function killedAnywhere({ prepare, once }: Case): Promise<void> {
     expect(await effects(next, repeated.body), `killed after ${commits} commits`).toEqual(once)
     if (!limited.died()) return
   }
+}
+
+/** Answers the request, cuts the power, and looks for its effect on what the disk kept. */
+async function cutAfterAnswer({ prepare, once }: Case): Promise<void> {
+  const disk = new CrashingDisk()
+  const leader = await Leader.start(disk.open())
+  const { request, effects } = await prepare(leader)
+  const { status, body } = await leader.ask(request, 'the-request')
+  disk.crash()
+  expect(status).toBe(200)
+  expect(await effects(await Leader.start(disk.open()), body)).toEqual(once)
 }
 
 async function deviceCount(leader: Leader, token: string): Promise<number> {
@@ -373,6 +385,10 @@ describe('whenever the leader is killed, a request put to the next one is answer
     expect(await next.ask(request, 'the-request')).toEqual(answered)
     expect(await next.ask(request, 'another')).toMatchObject({ status: 400 })
   })
+})
+
+describe('what was answered is there after the power failed, though the disk lost all that was not committed strictly', () => {
+  for (const [what, each] of Object.entries(cases)) test(what, () => cutAfterAnswer(each))
 })
 
 test('a report is told of once, whenever the leader is killed', async () => {
