@@ -68,6 +68,21 @@ export const faults: readonly Fault[] = [
     killers: [unit('spec-auth-events', 'rejects an event of another room')],
   },
   {
+    name: 'rejected auth event of an event that comes accepted',
+    file: 'src/rooms/import.ts',
+    text: 'checkAuthEvents(draft.rules, event, cited, create)',
+    becomes: 'checkAuthEvents(draft.rules, event, cited.map((each) => ({ ...each, rejected: false })), create)',
+    killers: [unit('rogue-paths', 'with an auth event that was rejected')],
+  },
+  {
+    name: 'auth events from another room accepted of an event that comes',
+    file: 'src/rooms/import.ts',
+    text: 'const cited = event.authEvents.flatMap((eventId) => found.get(eventId) ?? [])',
+    becomes:
+      'const { roomId } = event\n  const cited = event.authEvents.flatMap((id) => found.get(id) ?? []).map((each) => ({ ...each, event: { ...each.event, roomId } }))',
+    killers: [unit('rogue-paths', 'with an auth event of another room')],
+  },
+  {
     name: 'commit split in two',
     file: 'src/streams/stream.ts',
     text: "await this.#storage.commit(writes, options.durability ?? 'strict')",
@@ -134,6 +149,13 @@ export const faults: readonly Fault[] = [
     killers: [unit('sync-visibility', '')],
   },
   {
+    name: 'history visible to another server taken from the room as it is now',
+    file: 'src/federation/server-view.ts',
+    text: 'const state = await store.stateBefore(record)',
+    becomes: 'const state = room.state',
+    killers: [unit('server-visibility', 'reads what its user could at each event')],
+  },
+  {
     name: 'redaction not applied to the hash',
     file: 'src/spec/event-hash.ts',
     text: 'sha256(canonicalBytesWithout(redact(pdu, rules), outsideReferenceHash))',
@@ -141,26 +163,51 @@ export const faults: readonly Fault[] = [
     killers: [unit('spec-event-hash', 'does not change with redactable content')],
   },
   ...unsignedBy({
-    'a transaction': ['src/rooms/receive.ts', 'receivePdus(ofRoom, room, this.#deps.verifier)', 'in a transaction'],
-    'a join through us': ['src/rooms/receive.ts', 'receivePdus([signed], room, verifier)', 'as a join through us'],
+    'a transaction': ['src/rooms/receive.ts', 'receivePdus(ofRoom, room, this.#deps.verifier)', forged('in a transaction')],
+    'a join through us': ['src/rooms/receive.ts', 'receivePdus([signed], room, verifier)', forged('as a join through us')],
+    'what waited for its keys': [
+      'src/rooms/receive.ts',
+      'receivePdus(pdus, room, this.#deps.verifier)',
+      unit('rooms-unverified', 'is dropped once they show that it is forged'),
+    ],
     'an answer to get_missing_events': [
       'src/rooms/gap-filler.ts',
       'pdus?.slice(0, gapLimits.eventsInAnswer) ?? [], gap, verifier)',
-      'as what came before',
+      forged('as what came before'),
     ],
-    'single events': ['src/rooms/gap-filler.ts', 'receivePdus(given, gap, verifier)', 'as an auth event'],
-    'a told state': ['src/rooms/gap-filler.ts', '[...whole.state, ...whole.authChain], gap, verifier)', 'as part of a state'],
-    'back-fill': ['src/rooms/backfill.ts', 'pdus.slice(0, wanted.limit), gap, verifier)', 'in back-fill'],
+    'single events': ['src/rooms/gap-filler.ts', 'receivePdus(given, gap, verifier)', forged('as an auth event')],
+    'a told state': ['src/rooms/gap-filler.ts', '[...whole.state, ...whole.authChain], gap, verifier)', forged('as part of a state')],
+    'back-fill': ['src/rooms/backfill.ts', 'pdus.slice(0, wanted.limit), gap, verifier)', forged('in back-fill')],
+    'the state of a room that we join': [
+      'src/rooms/join-import.ts',
+      'room,\n      verifier,\n    )',
+      unit('rogue-paths', 'takes nothing of its state with a forged signature'),
+    ],
+    'a join that another server lets in': [
+      'src/rooms/remote-join.ts',
+      '{ roomId: sent.roomId, rules: by.rules }, by.verifier)',
+      unit('restricted-joins', 'joins through a server that can'),
+    ],
+    'an invitation': [
+      'src/rooms/received-invites.ts',
+      '{ roomId: invite.roomId, rules }, this.#deps.verifier)',
+      unit('rogue-invites', 'not one with a forged signature'),
+    ],
+    'the end of an invitation': ['src/rooms/withdrawals.ts', '{ roomId, rules }, verifier)', unit('rogue-invites', 'ends when the server')],
   }),
 ]
 
-/** The signature check skipped on each of the ways by which events come: file, text, and the test that names the way. */
-function unsignedBy(ways: Readonly<Record<string, readonly [file: string, text: string, test: string]>>): Fault[] {
-  return Object.entries(ways).map(([way, [file, text, test]]) => ({
+function forged(test: string): Killer {
+  return unit('rooms-forged-events', test)
+}
+
+/** The signature check skipped on each of the ways by which events come: file, text, and the test of the way. */
+function unsignedBy(ways: Readonly<Record<string, readonly [file: string, text: string, killer: Killer]>>): Fault[] {
+  return Object.entries(ways).map(([way, [file, text, killer]]) => ({
     name: `signature check skipped for ${way}`,
     file,
     text,
-    becomes: text.replace(/(this\.#deps\.)?verifier\)$/, `${believingAll})`),
-    killers: [unit('rooms-forged-events', test)],
+    becomes: text.replace(/(this\.#deps\.|by\.)?verifier(,\s*)?\)$/, `${believingAll})`),
+    killers: [killer],
   }))
 }

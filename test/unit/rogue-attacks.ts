@@ -1,4 +1,4 @@
-import type { Pdu, RoomId } from '../../src/spec/event.ts'
+import { type EventId, type Pdu, type RoomId, stateKeyOf } from '../../src/spec/event.ts'
 import { contentHash } from '../../src/spec/event-hash.ts'
 import { isObject, type JsonObject, type JsonValue } from '../../src/spec/json.ts'
 import type { RogueServer } from './rogue-server.ts'
@@ -6,13 +6,21 @@ import type { RogueServer } from './rogue-server.ts'
 /** What becomes of an event that comes by itself: kept as `accepted`, `rejected` or (without its content) `redacted`, or not at all. */
 export type Verdict = 'accepted' | 'rejected' | 'redacted' | 'dropped'
 
+/** Whom an attack is made on. */
+export interface Victim {
+  readonly userId: string
+  /** A room of theirs in which the rogue is not, and the power levels that hold there. */
+  readonly otherRoom: RoomId
+  readonly otherLevels: EventId
+}
+
 export interface Attack {
   readonly name: string
   readonly verdict: Verdict
   /** Where it comes to something else than that. */
   readonly but?: { readonly path: string; readonly verdict: Verdict }
   /** An event upon the rogue's newest, which it does not become. */
-  make(rogue: RogueServer, victim: { readonly userId: string; readonly otherRoom: RoomId }): Promise<Pdu>
+  make(rogue: RogueServer, victim: Victim): Promise<Pdu>
 }
 
 /** A message changed after it was made, hashed and signed anew. */
@@ -42,6 +50,11 @@ function forgedSignatures({ signatures }: Pdu): JsonObject {
 const list = (value: JsonValue | undefined): JsonValue[] => (Array.isArray(value) ? value : [])
 const invented = (i: number) => `$${String(i).padStart(43, 'A')}`
 const member = (userId: string, membership: string) => ({ type: 'm.room.member', stateKey: userId, content: { membership }, aside: true })
+
+/** What of a type the state holds that a message of the rogue rests on. */
+function citedBy(rogue: RogueServer, type: 'm.room.power_levels' | 'm.room.member'): EventId[] {
+  return [rogue.state.get(stateKeyOf(type, type === 'm.room.member' ? rogue.userId : ''))].filter((eventId) => eventId !== undefined)
+}
 
 /** Events of a room of version 12 as no honest server makes them. */
 export const attacks: readonly Attack[] = [
@@ -111,6 +124,21 @@ export const attacks: readonly Attack[] = [
       const base = await rogue.say('bad', { aside: true })
       const rules = [...rogue.state].flatMap(([key, eventId]) => (key.includes('m.room.join_rules') ? eventId : []))
       return rogue.say('bad', { authEvents: [...list(base.auth_events).map(String), ...rules], aside: true })
+    },
+  },
+  {
+    name: 'an auth event of another room',
+    verdict: 'rejected',
+    make: (rogue, { otherLevels }) => rogue.say('bad', { authEvents: [otherLevels, ...citedBy(rogue, 'm.room.member')], aside: true }),
+  },
+  {
+    name: 'an auth event that was rejected',
+    verdict: 'rejected',
+    // A join that rests on nothing is rejected, for which what it says of its user counts for nothing.
+    make: async (rogue) => {
+      const rejected = await rogue.make({ ...member(rogue.userId, 'join'), authEvents: [] })
+      await rogue.send(rejected)
+      return rogue.say('bad', { authEvents: [...citedBy(rogue, 'm.room.power_levels'), rogue.idOf(rejected)], aside: true })
     },
   },
   {

@@ -107,9 +107,11 @@ describe('an invitation', () => {
     third.roomId = roomId
     const member = { type: 'm.room.member', stateKey: home.alice.userId, content: { membership: 'leave' } }
     await third.send(await third.make({ ...member, prevEvents: [rogue.idOf(pdu)], authEvents: [] }))
+    const end = await rogue.make(member)
+    await rogue.send({ ...end, signatures: { [rogue.name]: { 'ed25519:1': 'A'.repeat(86) } } })
     await home.settle()
     expect(await invitationsOf(home)).toEqual([roomId])
-    await rogue.send(await rogue.make(member))
+    await rogue.send(end)
     await home.settle()
     expect(await invitationsOf(home)).toEqual([])
   })

@@ -1,7 +1,8 @@
 import { beforeAll, describe, expect, test } from 'vitest'
-import { type EventId, type Pdu, stateKeyOf } from '../../src/spec/event.ts'
+import { RoomStore } from '../../src/rooms/room-store.ts'
+import { type EventId, type Pdu, type RoomId, stateKeyOf } from '../../src/spec/event.ts'
 import type { JsonObject } from '../../src/spec/json.ts'
-import { type Attack, attacks } from './rogue-attacks.ts'
+import { type Attack, attacks, type Victim } from './rogue-attacks.ts'
 import { foundRoom, hosted, stateOf } from './rogue-room.ts'
 import { type Asked, type Home, homeWorld, keptAt, RogueServer } from './rogue-server.ts'
 
@@ -13,7 +14,13 @@ async function roomWithRogue() {
   await rogue.join(roomId)
   await honest.join(roomId)
   for (const pdu of honest.events.values()) if (pdu.sender === honest.userId) rogue.know(pdu)
-  return { home, roomId, rogue, honest, victim: { userId: home.alice.userId, otherRoom } }
+  return { home, roomId, rogue, honest, victim: await victimOf(home, otherRoom) }
+}
+
+async function victimOf(home: Home, otherRoom: RoomId): Promise<Victim> {
+  const room = await new RoomStore(home.server.disk.inspect()).room(otherRoom)
+  const otherLevels = room?.state.get(stateKeyOf('m.room.power_levels', '')) ?? ''
+  return { userId: home.alice.userId, otherRoom, otherLevels }
 }
 
 type Scene = Awaited<ReturnType<typeof roomWithRogue>>
@@ -130,7 +137,7 @@ describe('a join through a rogue', () => {
     const home = await homeWorld()
     const rogue = new RogueServer(home, 'rogue.example')
     const roomId = await foundRoom(rogue)
-    const bad = await attack.make(rogue, { userId: home.alice.userId, otherRoom: await home.room() })
+    const bad = await attack.make(rogue, await victimOf(home, await home.room()))
     rogue.script = (asked) => {
       const state = [...stateOf(rogue), bad]
       return asked.path.includes('/send_join/') ? { state, auth_chain: state } : hosted(rogue, asked)
