@@ -67,3 +67,62 @@ test('where none is allowed the shallowest is kept', () => {
   const [shallow, deep] = [room.topic(base, carol, 'shallow', { depth: 10 }), room.topic(base, dave, 'deep', { depth: 11 })]
   expect(room.content(room.resolve(shallow, deep), 'm.room.topic')).toEqual({ topic: 'shallow' })
 })
+
+test('a ban wins against a change of profile beside it, however deep either lies', () => {
+  for (const [ofBan, ofProfile] of [
+    [50, 51],
+    [51, 50],
+  ]) {
+    const room = new StateGraph(rules)
+    const base = room.join(room.publicRoom({ [bob]: 50 }), carol)
+    const banned = room.send(base, memberOf(carol), bob, ban, { depth: ofBan })
+    const renamed = room.send(base, memberOf(carol), carol, { membership: 'join', displayname: 'C' }, { depth: ofProfile })
+    expect(room.content(room.resolve(banned, renamed), memberOf(carol))).toEqual(ban)
+  }
+})
+
+test('of two admins who ban each other nobody is banned: neither membership is settled when the other ban is judged', () => {
+  const room = new StateGraph(rules)
+  const base = room.publicRoom({ [bob]: 90, [carol]: 60 })
+  const resolved = room.resolve(room.send(base, memberOf(carol), bob, ban), room.send(base, memberOf(bob), carol, ban))
+  expect(room.content(resolved, memberOf(carol))).toEqual({ membership: 'join' })
+  expect(room.content(resolved, memberOf(bob))).toEqual({ membership: 'join' })
+})
+
+test('states that are behind reset neither power levels nor members', () => {
+  const room = new StateGraph(rules)
+  const old = room.joinRule(room.join(room.publicRoom({ [bob]: 50 }), carol), alice, 'invite')
+  let now = room.levels(old, alice, levelsOf({ [bob]: 50, [dave]: 10 }))
+  now = room.levels(now, alice, levelsOf({ [bob]: 0 }))
+  now = room.send(now, memberOf(carol), carol, { membership: 'join', displayname: 'C' })
+  const resolved = room.resolve(old, now)
+  expect([...resolved].sort()).toEqual([...now].sort())
+})
+
+test('a creator without power levels keeps her power whatever becomes of her membership', () => {
+  const room = new StateGraph(rules)
+  const joined = room.send(room.created, memberOf(alice), alice, { membership: 'join' }, { prevEvents: [room.create.eventId] })
+  const base = room.join(room.joinRule(joined, alice, 'public'), bob)
+  const renamed = room.send(base, memberOf(alice), alice, { membership: 'join', displayname: 'A' })
+  const byBob = room.send(room.topic(base, bob, 'by bob', { depth: 90 }), memberOf(alice), bob, ban, { depth: 91 })
+  const byAlice = room.topic(renamed, alice, 'by alice', { depth: 80 })
+  const resolved = room.resolve(byAlice, byBob)
+  expect(room.content(resolved, memberOf(alice))).toMatchObject({ membership: 'join', displayname: 'A' })
+  expect(room.content(resolved, 'm.room.topic')).toEqual({ topic: 'by alice' })
+})
+
+test('an event that was rejected in its place is judged like any other', () => {
+  const room = new StateGraph(rules)
+  const base = room.topic(room.publicRoom({ [bob]: 50 }), alice, 'base')
+  const rejected = room.topic(base, bob, 'rejected in its place', { rejected: true })
+  expect(room.content(room.resolve(base, rejected), 'm.room.topic')).toEqual({ topic: 'rejected in its place' })
+})
+
+test('of two create events, equally deep, that with the lesser hash is kept', () => {
+  const room = new StateGraph(rules)
+  const other = { ...room.create, eventId: '$other:example.org', sender: dave, content: { ...room.create.content, creator: dave } }
+  room.add(other)
+  const base = room.publicRoom({})
+  const [lesser] = [room.create.eventId, other.eventId].sort((a, b) => (hash(a) < hash(b) ? -1 : 1))
+  expect(room.resolve(base, base.set(keyOf('m.room.create'), other.eventId)).get(keyOf('m.room.create'))).toBe(lesser)
+})

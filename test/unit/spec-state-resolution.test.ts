@@ -214,6 +214,26 @@ describe.each(['2', '6', '10', '11', '12'])('state resolution v2 and v2.1 in roo
     expect(resolved.has(key)).toBe(!rejected)
   })
 
+  test('a creator who leaves is gone, and what she did beside that stays', () => {
+    const room = graph()
+    const base = room.publicRoom({ [bob]: 50 })
+    const left = room.send(base, memberOf(alice), alice, leave)
+    const acted = room.levels(base, alice, users({ [bob]: 60 }))
+    const resolved = room.resolve(left, acted)
+    expect(room.content(resolved, memberOf(alice))).toEqual(leave)
+    expect(room.content(resolved, 'm.room.power_levels')).toEqual(users({ [bob]: 60 }))
+  })
+
+  test('a rejected event of the auth chains that gives power gives none', () => {
+    const room = graph()
+    const base = room.publicRoom({ [bob]: 50 })
+    const greedy = room.levels(base, carol, users({ [carol]: 100 }), { rejected: true })
+    const topic = room.topic(room.join(greedy, carol), carol, 'by carol')
+    const resolved = room.resolve(room.topic(base, bob, 'by bob'), topic)
+    expect(room.content(resolved, 'm.room.topic')).toEqual({ topic: 'by bob' })
+    expect(room.content(resolved, 'm.room.power_levels')).toEqual(users({ [bob]: 50 }))
+  })
+
   test('a room without power levels lets its creator alone change the state', () => {
     const room = graph()
     const base = room.joinRule(
@@ -233,6 +253,15 @@ describe.each(['2', '6', '10', '11', '12'])('state resolution v2 and v2.1 in roo
     const resolution = resolveState(rules, [room.topic(state, bob, 'topic'), room.join(state, carol)])
     expect(runResolution(resolution, room.events).batches.flat().length).toBeLessThan(20)
   })
+})
+
+test.each(['2', '6', '11'])('of two create events in room version %s the later by the clock is kept', (version) => {
+  const room = new StateGraph(rulesFor(version))
+  const other = { ...room.create, eventId: '$other:example.org', originServerTs: 99 }
+  room.add(other)
+  const base = room.publicRoom({})
+  const key = keyOf('m.room.create')
+  expect(room.resolve(base, base.set(key, other.eventId)).get(key)).toBe(other.eventId)
 })
 
 describe('state resolution v2.1', () => {
