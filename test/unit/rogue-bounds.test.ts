@@ -1,6 +1,6 @@
 import { describe, expect, test } from 'vitest'
 import { RoomStore } from '../../src/rooms/room-store.ts'
-import type { Pdu, RoomId } from '../../src/spec/event.ts'
+import { type Pdu, type RoomId, stateKeyOf } from '../../src/spec/event.ts'
 import { contentHash, referenceHash } from '../../src/spec/event-hash.ts'
 import type { JsonObject, JsonValue } from '../../src/spec/json.ts'
 import { type Home, homeWorld, keptAt, RogueServer } from './rogue-server.ts'
@@ -104,6 +104,40 @@ describe('a server that would have us ask others', () => {
     await home.settle()
     expect(honest.asked.length).toBeLessThan(100)
     await expectToGoOn(scene)
+  })
+
+  describe('for auth events that rest on others without end', () => {
+    /** An event that rests on the last of 40 memberships, each of which rests on the one before it; all but the first are unknown. */
+    async function uponLongChain(scene: Awaited<ReturnType<typeof roomWithRogue>>) {
+      const { rogue } = scene
+      const key = stateKeyOf('m.room.member', rogue.userId)
+      for (let i = 0; i < 40; i++) {
+        const content = { membership: 'join', displayname: `${i}` }
+        const pdu = await rogue.make({ type: 'm.room.member', stateKey: rogue.userId, content, aside: true })
+        rogue.events.set(rogue.idOf(pdu), pdu)
+        rogue.state.set(key, rogue.idOf(pdu))
+      }
+      rogue.honest()
+      const first = scene.home.clock.now()
+      await rogue.send(await rogue.say('bad', { aside: true }))
+      await scene.home.settle()
+      return scene.home.clock.now() - first
+    }
+
+    test('is asked for twenty of them in a row', async () => {
+      const scene = await roomWithRogue()
+      await uponLongChain(scene)
+      expect(scene.rogue.asked).toHaveLength(20)
+      await expectToGoOn(scene)
+    })
+
+    test('has two minutes of our time', async () => {
+      const scene = await roomWithRogue()
+      scene.rogue.delayMs = 8_000
+      expect(await uponLongChain(scene)).toBeLessThan(140_000)
+      expect(scene.rogue.asked.length).toBeLessThan(18)
+      await expectToGoOn(scene)
+    })
   })
 
   test('for what came before in another room has them asked once', async () => {

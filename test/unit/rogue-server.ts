@@ -85,6 +85,8 @@ export class RogueServer {
   /** The events that `home` sent it. */
   readonly received: Pdu[] = []
   script: Script = () => undefined
+  /** How long it takes to answer. */
+  delayMs = 0
   /** Whether it signs the joins that come through it. */
   countersigns = false
   roomId = ''
@@ -260,6 +262,7 @@ export class RogueServer {
     const isTransaction = url.pathname.includes('/v1/send/')
     if (!isTransaction) this.asked.push(asked)
     else if (Array.isArray(asked.body.pdus)) this.received.push(...asked.body.pdus.filter(isObject))
+    if (this.delayMs > 0) await this.#at.clock.sleep(this.delayMs)
     const answer = this.script(asked) ?? (isTransaction ? { pdus: {} } : undefined)
     const signed = this.countersigns && url.pathname.includes('/send_join/') ? { event: await this.sign(asked.body) } : {}
     return answer ? Response.json({ ...answer, ...signed }) : Response.json({ errcode: 'M_NOT_FOUND', error: 'no' }, { status: 404 })
