@@ -4,7 +4,7 @@ import { isObject, type JsonObject, type JsonValue, ownValue } from './json.ts'
 import { isServerName } from './server-name.ts'
 import { signaturesOf, signingBytes } from './signing.ts'
 
-/** The keys that a server publishes: the response of `GET /_matrix/key/v2/server`, read. */
+/** The keys that a server publishes (Server-Server API, "Publishing Keys"): the response of `GET /_matrix/key/v2/server`, read. */
 export interface ServerKeys {
   readonly serverName: ServerName
   /** When the server wants its keys fetched again, in milliseconds since the epoch. */

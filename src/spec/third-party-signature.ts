@@ -10,8 +10,8 @@ hashes.sha512 = sha512
 const mostTried = 4
 
 /**
- * Whether any signature in `signed` of a third-party invite is valid by any of `publicKeys` (base64; padded or not). The rules
- * ask for it in the midst of a resolution, so it is synchronous; such invites are rare.
+ * Whether any signature in `signed` of a third-party invite is valid by any of `publicKeys` (base64; padded or not): rule 5.4.1.7
+ * of rooms/v12, "Authorisation rules". The rules ask for it in the midst of a resolution, so it is synchronous; such invites are rare.
  */
 export function thirdPartySigned(signed: JsonObject, publicKeys: readonly string[]): boolean {
   const servers = isObject(signed.signatures) ? Object.keys(signed.signatures) : []
