@@ -2,13 +2,12 @@ import type { Clock } from '../ports/clock.ts'
 import { put, remove, type Write } from '../ports/storage.ts'
 import { type EventId, type RoomId, type ServerName, splitStateKey, type UserId } from '../spec/event.ts'
 import { serverNameOf } from '../spec/identifiers.ts'
-import { isObject } from '../spec/json.ts'
 import { type NodeHash, type StateNode, StateTrie } from '../spec/state-trie.ts'
 import {
   eventPositions,
   events,
   memberships,
-  relations,
+  orderedRelations,
   rooms,
   type StoredEvent,
   type StoredMembership,
@@ -17,6 +16,7 @@ import {
 } from '../storage/tables/rooms.ts'
 import type { Stream } from '../streams/stream.ts'
 import { appliedRedactions, type RedactionChange } from './redactions.ts'
+import { relationWrites } from './relation-writes.ts'
 import type { DraftEvent, RoomDraft } from './room-draft.ts'
 import type { EventRecord, Room, RoomStore } from './room-store.ts'
 import { stickyWrites } from './sticky-events.ts'
@@ -63,6 +63,7 @@ export class RoomCommitter {
           ...records.flatMap((record) => eventWrites(record, known.get(record.event.eventId))),
           ...redactions.writes,
           ...[...nodes].map(([hash, node]) => put(stateNodes, hash, node)),
+          ...(draft.before ? [] : [put(orderedRelations, draft.roomId, true as const)]),
           ...(room ? [put(rooms, room.roomId, storedRoom(room))] : []),
           ...members.map(([userId, roomId, membership]) => put(memberships, [userId, roomId], membership)),
           ...draft.writes,
@@ -184,15 +185,7 @@ function eventWrites(record: EventRecord, previous: EventRecord | undefined): Wr
     put(events, position, stored),
     put(eventPositions, event.eventId, position),
     ...(placed ? [put(timeline, [event.roomId, event.depth, position], event.eventId)] : []),
-    ...(placed && stored.status === 'accepted' ? relationWrites(event, position) : []),
+    ...(placed && stored.status === 'accepted' ? relationWrites(record) : []),
     ...stickyWrites(record),
   ]
-}
-
-function relationWrites(event: EventRecord['event'], position: number): Write[] {
-  const relation = event.content['m.relates_to']
-  if (!isObject(relation)) return []
-  const { event_id: parent, rel_type: type } = relation
-  if (typeof parent !== 'string' || typeof type !== 'string') return []
-  return [put(relations, [event.roomId, parent, type, position], event.eventId)]
 }

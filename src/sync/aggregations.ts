@@ -1,9 +1,8 @@
 import { currentContent } from '../rooms/current-content.ts'
 import type { EventRecord } from '../rooms/room-store.ts'
-import type { EventId } from '../spec/event.ts'
 import { isObject, type JsonObject } from '../spec/json.ts'
 import type { ClientEvents, EventAudience } from './client-event.ts'
-import { type Relations, relationOf } from './relations.ts'
+import { mostBundled, type Relations, relationOf } from './relations.ts'
 
 /** Writes events with what the server knows of their children under `m.relations` (Client-Server API, "Aggregations of child events"). */
 export class Aggregations {
@@ -25,8 +24,8 @@ export class Aggregations {
     const [written, children] = await Promise.all([
       this.#events.write(records, audience),
       parents.length === 0
-        ? new Map<EventId, EventRecord[]>()
-        : this.#relations.children(
+        ? undefined
+        : this.#relations.bundled(
             audience.viewpoint.roomId,
             parents.map(({ event }) => event.eventId),
           ),
@@ -34,10 +33,10 @@ export class Aggregations {
     return Promise.all(
       written.map(async (event, index) => {
         const record = records[index]
-        const related = record && children.get(record.event.eventId)
-        if (!record || !related || related.length === 0) return event
-        const visible = await audience.viewpoint.visible(related)
-        const bundle = await this.#bundle(record, visible, { audience, withThreads })
+        const related = record && children?.get(record.event.eventId)
+        if (!record || !related || related.children.length === 0) return event
+        const visible = await audience.viewpoint.visible(related.children)
+        const bundle = await this.#bundle(record, visible, { audience, withThreads, moreReplies: related.moreReplies })
         return Object.keys(bundle).length === 0 ? event : { ...event, unsigned: { ...asObject(event.unsigned), 'm.relations': bundle } }
       }),
     )
@@ -46,27 +45,35 @@ export class Aggregations {
   async #bundle(
     parent: EventRecord,
     children: readonly EventRecord[],
-    { audience, withThreads }: { readonly audience: EventAudience; readonly withThreads: boolean },
+    {
+      audience,
+      withThreads,
+      moreReplies,
+    }: { readonly audience: EventAudience; readonly withThreads: boolean; readonly moreReplies: number },
   ): Promise<JsonObject> {
     const ofType = (type: string) => children.filter((child) => relationOf(currentContent(child))?.type === type)
-    const references = ofType('m.reference')
+    const references = ofType('m.reference').slice(-mostBundled)
     const edit = latestEdit(parent, ofType('m.replace'))
     // What relates to another event is no root: relations that say so are ignored.
     const thread = withThreads && !relationOf(parent.event.content) ? ofType('m.thread') : []
     return {
       ...(references.length > 0 ? { 'm.reference': { chunk: references.map(({ event }) => ({ event_id: event.eventId })) } } : {}),
       ...(edit ? { 'm.replace': (await this.#events.write([edit], audience))[0] ?? {} } : {}),
-      ...(thread.length > 0 ? { 'm.thread': await this.#thread(parent, thread, audience) } : {}),
+      ...(thread.length > 0 ? { 'm.thread': await this.#thread(parent, thread, { audience, moreReplies }) } : {}),
     }
   }
 
-  async #thread(root: EventRecord, thread: readonly EventRecord[], audience: EventAudience): Promise<JsonObject> {
+  async #thread(
+    root: EventRecord,
+    thread: readonly EventRecord[],
+    { audience, moreReplies }: { readonly audience: EventAudience; readonly moreReplies: number },
+  ): Promise<JsonObject> {
     const latest = thread.reduce((newest, child) => (isLater(child, newest) ? child : newest))
     const { userId } = audience.viewpoint
     const [latestEvent] = await this.#write([latest], audience, false)
     return {
       latest_event: latestEvent ?? {},
-      count: thread.length,
+      count: thread.length + moreReplies,
       current_user_participated: root.event.sender === userId || thread.some(({ event }) => event.sender === userId),
     }
   }

@@ -1,9 +1,11 @@
-import { last, type Storage } from '../ports/storage.ts'
+import { type KeyRange, last, put, type Storage } from '../ports/storage.ts'
 import { currentContent } from '../rooms/current-content.ts'
-import type { EventRecord, RoomStore } from '../rooms/room-store.ts'
+import { relationWrites } from '../rooms/relation-writes.ts'
+import type { EventRecord, RoomStore, TimelinePoint } from '../rooms/room-store.ts'
 import type { EventId, RoomEvent, RoomId } from '../spec/event.ts'
 import { isObject } from '../spec/json.ts'
-import { relations } from '../storage/tables/rooms.ts'
+import { Lru } from '../storage/lru.ts'
+import { childrenInOrder, orderedRelations, relations, threadReplies } from '../storage/tables/rooms.ts'
 
 /** What an event says it relates to. */
 export interface Relation {
@@ -11,6 +13,34 @@ export interface Relation {
   readonly parent: EventId
 }
 
+/** A stretch of the room's order: from a point (exclusive), or its end. */
+interface Walk {
+  readonly direction: 'backwards' | 'forwards'
+  readonly from: TimelinePoint | undefined
+  readonly limit: number
+}
+
+interface ChildPlace {
+  readonly point: TimelinePoint
+  readonly type: string
+  readonly eventId: EventId
+}
+
+interface ReplyPlace {
+  readonly point: TimelinePoint
+  readonly root: EventId
+  readonly eventId: EventId
+}
+
+interface BundledChildren {
+  readonly children: readonly EventRecord[]
+  readonly moreReplies: number
+}
+
+/** Children of an event, by one relation type, that are looked at for what is told with it, or for a reaction made before. */
+const mostChildren = 1000
+/** Edits, and references, that are looked at for what is told with an event; `/relations` has all. */
+export const mostBundled = 100
 /** How many hops lead to a thread (Client-Server API, "Threaded read receipts"). */
 const threadHops = 3
 
@@ -26,39 +56,103 @@ export function relationOf(content: RoomEvent['content']): Relation | undefined 
 export class Relations {
   readonly #storage: Storage
   readonly #store: RoomStore
+  readonly #ordered = new Lru<RoomId, true>(1000)
 
   constructor(storage: Storage, store: RoomStore) {
     this.#storage = storage
     this.#store = store
   }
 
-  /** Children of each of the parents, by one relation type or by any; those redacted since relate to nothing any more. */
-  async children(roomId: RoomId, parents: readonly EventId[], type?: string): Promise<Map<EventId, EventRecord[]>> {
+  /** Children of each of the parents by a relation type, those that came last; those redacted since relate to nothing any more. */
+  async children(roomId: RoomId, parents: readonly EventId[], type: string): Promise<Map<EventId, EventRecord[]>> {
+    const rows = await this.#storage.read([relations], (tx) =>
+      Promise.all(parents.map((parent) => tx.range(relations, { ...ofTypes(roomId, parent, [type, type]), limit: mostChildren }))),
+    )
+    return this.#load(parents, rows)
+  }
+
+  /**
+   * The children of each of the parents that are told with them: references, edits and replies in a thread, of each type those
+   * that came last, and how many replies there are beside.
+   */
+  async bundled(roomId: RoomId, parents: readonly EventId[]): Promise<Map<EventId, BundledChildren>> {
     const rows = await this.#storage.read([relations], (tx) =>
       Promise.all(
-        parents.map((parent) =>
-          tx.range(relations, {
-            from: [roomId, parent, type ?? '', 0],
-            to: [roomId, parent, type ?? last, Number.MAX_SAFE_INTEGER],
-          }),
-        ),
+        parents.map(async (parent) => {
+          // One range has all three, and mostly nothing: what else lies between is left out below.
+          const all = await tx.range(relations, { ...ofTypes(roomId, parent, ['m.reference', 'm.thread']), limit: mostBundled })
+          if (all.length < mostBundled) return { shown: all, omitted: 0 }
+          const [references, edits, replies] = await Promise.all([
+            tx.range(relations, { ...ofTypes(roomId, parent, ['m.reference', 'm.reference']), limit: mostBundled }),
+            tx.range(relations, { ...ofTypes(roomId, parent, ['m.replace', 'm.replace']), limit: mostBundled }),
+            // All of them are counted; a row is small.
+            tx.range(relations, ofTypes(roomId, parent, ['m.thread', 'm.thread'])),
+          ])
+          const shown = [...replies.slice(0, mostChildren), ...edits, ...references]
+          return { shown, omitted: Math.max(0, replies.length - mostChildren) }
+        }),
       ),
     )
+    const children = await this.#load(
+      parents,
+      rows.map(({ shown }) => shown),
+    )
+    return new Map(
+      parents.map((parent, index) => [parent, { children: children.get(parent) ?? [], moreReplies: rows[index]?.omitted ?? 0 }]),
+    )
+  }
+
+  async #load(
+    parents: readonly EventId[],
+    rows: readonly (readonly (readonly [unknown, EventId])[])[],
+  ): Promise<Map<EventId, EventRecord[]>> {
     const found = await this.#store.events(rows.flatMap((ofParent) => ofParent.map(([, child]) => child)))
     return new Map(
       parents.map((parent, index) => {
         const children = (rows[index] ?? []).flatMap(([, child]) => found.get(child) ?? [])
-        return [parent, children.filter((child) => relationOf(currentContent(child))?.parent === parent)]
+        return [parent, children.filter((child) => relationOf(currentContent(child))?.parent === parent).reverse()]
       }),
     )
   }
 
-  /** The replies in each thread of a room, by the thread's root. */
-  async threads(roomId: RoomId): Promise<Map<EventId, EventRecord[]>> {
-    const range = { from: [roomId, '', '', 0], to: [roomId, last, last, Number.MAX_SAFE_INTEGER] } as const
-    const rows = await this.#storage.read([relations], (tx) => tx.range(relations, range))
-    const roots = new Set(rows.flatMap(([[, parent, type]]) => (type === 'm.thread' ? [parent] : [])))
-    return this.children(roomId, [...roots], 'm.thread')
+  /** A page of the children of an event in the room's order: where each is, its relation type, and its id. */
+  async page(roomId: RoomId, parent: EventId, walk: Walk): Promise<ChildPlace[]> {
+    await this.#order(roomId)
+    const at = (depth: number, position: number) => [roomId, parent, depth, position] as const
+    const rows = await this.#storage.read([childrenInOrder], (tx) => tx.range(childrenInOrder, rangeOf(at, walk)))
+    return rows.map(([[, , depth, position], [type, eventId]]) => ({ point: { depth, position }, type, eventId }))
+  }
+
+  /** A page of the replies in all threads of a room, in the room's order: where each is, its id, and the root of its thread. */
+  async threadReplies(roomId: RoomId, walk: Walk): Promise<ReplyPlace[]> {
+    await this.#order(roomId)
+    const at = (depth: number, position: number) => [roomId, depth, position] as const
+    const rows = await this.#storage.read([threadReplies], (tx) => tx.range(threadReplies, rangeOf(at, walk)))
+    return rows.map(([[, depth, position], [root, eventId]]) => ({ point: { depth, position }, root, eventId }))
+  }
+
+  /** Events in the order of their ids given, without those that relate to `parent` no more. */
+  async related(parent: EventId, eventIds: readonly EventId[]): Promise<EventRecord[]> {
+    const found = await this.#store.events(eventIds)
+    const records = eventIds.flatMap((eventId) => found.get(eventId) ?? [])
+    return records.filter((record) => relationOf(currentContent(record))?.parent === parent)
+  }
+
+  /** Puts the relations of a room in order that is older than the tables which keep it. */
+  async #order(roomId: RoomId): Promise<void> {
+    if (this.#ordered.get(roomId)) return
+    const rows = await this.#storage.read([orderedRelations, relations], async (tx) => {
+      if (await tx.get(orderedRelations, roomId)) return []
+      return tx.range(relations, { from: [roomId, '', '', 0], to: [roomId, last, last, Number.MAX_SAFE_INTEGER] })
+    })
+    if (rows.length > 0) {
+      const records = await this.#store.events(rows.map(([, child]) => child))
+      await this.#storage.commit(
+        [...[...records.values()].flatMap(relationWrites), put(orderedRelations, roomId, true as const)],
+        'relaxed',
+      )
+    }
+    this.#ordered.set(roomId, true)
   }
 
   /** The thread an event is in: its root, or `main`. Relations are followed for a few hops only. */
@@ -74,4 +168,21 @@ export class Relations {
     }
     return 'main'
   }
+}
+
+/** The rows of relation types from one to another, the newest of the last type first. */
+function ofTypes(roomId: RoomId, parent: EventId, [first, final]: readonly [string, string]) {
+  return {
+    from: [roomId, parent, first, 0],
+    to: [roomId, parent, final, Number.MAX_SAFE_INTEGER],
+    reverse: true,
+  } as const
+}
+
+function rangeOf<K extends readonly (string | number)[]>(at: (depth: number, position: number) => K, walk: Walk): KeyRange<K> {
+  const { from, limit } = walk
+  const [start, end] = [at(0, 0), at(Number.POSITIVE_INFINITY, 0)]
+  return walk.direction === 'backwards'
+    ? { from: start, ...(from ? { before: at(from.depth, from.position) } : { to: end }), reverse: true, limit }
+    : { ...(from ? { from: at(from.depth, from.position) } : { from: start }), to: end, limit }
 }

@@ -1,12 +1,12 @@
 import * as v from 'valibot'
 import { type Endpoint, forUser } from '../../http/endpoint.ts'
-import type { EventRecord } from '../../rooms/room-store.ts'
+import type { EventRecord, TimelinePoint } from '../../rooms/room-store.ts'
 import { notFound } from '../../spec/errors.ts'
+import type { EventId } from '../../spec/event.ts'
 import { isLater } from '../../sync/aggregations.ts'
-import { redactedRecord } from '../../sync/client-event.ts'
-import { relationOf } from '../../sync/relations.ts'
 import type { RoomView, RoomViews } from '../../sync/room-views.ts'
-import { comparePoints, pointAfter, pointOf } from '../../sync/timeline.ts'
+import { threadsPage } from '../../sync/thread-list.ts'
+import { comparePoints, pointOf } from '../../sync/timeline.ts'
 import type { PageToken, Tokens } from '../../sync/token.ts'
 import { booleanText, bounded, eventIdOf, eventTypeOf, numberText, roomIdOf, tokenText } from './room-fields.ts'
 
@@ -20,6 +20,11 @@ const path = '/_matrix/client/v1/rooms/:roomId/relations/:eventId'
 const limits = { fallback: 20, most: 100, least: 1 }
 /** How far indirect relations are followed. */
 const recursionDepth = 3
+/** Events that indirect relations lead to, at most. */
+const recursionLimit = 1000
+/** Related events that one request looks at: where they are not enough for a page, the next goes on. */
+const lookLimit = 2000
+const pageSize = 100
 
 /** Events that relate to others, and threads (Client-Server API, "Relationships API", "Threading"). */
 export function roomRelationsEndpoints(deps: RoomRelationsDeps): Endpoint[] {
@@ -43,18 +48,19 @@ function relationsEndpoint({ views, tokens }: RoomRelationsDeps): Endpoint {
       const parent = await views.eventFor(view, eventIdOf(params))
       const isRecursive = query.recurse === 'true'
       const type = params.eventType === undefined ? undefined : eventTypeOf(params)
-      const related = await descendants(views, view, { parent, relType: params.relType, type, depth: isRecursive ? recursionDepth : 1 })
-      const isBackwards = query.dir !== 'f'
-      related.sort((a, b) => (isLater(a, b) === isBackwards ? -1 : 1))
-      const from = query.from === undefined ? undefined : tokens.parsePage(query.from)
-      const to = query.to === undefined ? undefined : tokens.parsePage(query.to)
-      const wanted = related.filter((record) => isBetween(record, { isBackwards, from, to }))
-      const shown = wanted.slice(0, bounded(query.limit, limits))
-      const last = shown.at(-1)
-      const hasMore = last !== undefined && wanted.length > shown.length
+      const wish = {
+        parent: parent.event.eventId,
+        relType: params.relType,
+        type,
+        isBackwards: query.dir !== 'f',
+        from: query.from === undefined ? undefined : tokens.parsePage(query.from),
+        to: query.to === undefined ? undefined : tokens.parsePage(query.to),
+        limit: bounded(query.limit, limits),
+      }
+      const { shown, next } = await (isRecursive ? descendants(views, view, wish) : children(views, view, wish))
       return {
         chunk: await views.aggregations.write(shown, view.audience),
-        ...(hasMore ? { next_batch: tokens.page(isBackwards ? pointOf(last) : pointAfter(last)) } : {}),
+        ...(next ? { next_batch: tokens.page(next) } : {}),
         ...(query.from === undefined ? {} : { prev_batch: query.from }),
         ...(isRecursive ? { recursion_depth: recursionDepth } : {}),
       }
@@ -62,23 +68,77 @@ function relationsEndpoint({ views, tokens }: RoomRelationsDeps): Endpoint {
   })
 }
 
-/** Events that relate to `parent`, directly or through others that match as well. */
-async function descendants(
-  views: RoomViews,
-  view: RoomView,
-  wish: { readonly parent: EventRecord; readonly relType: string | undefined; readonly type: string | undefined; readonly depth: number },
-): Promise<EventRecord[]> {
-  const found = new Map<string, EventRecord>()
-  let parents = [wish.parent.event.eventId]
-  for (let level = 0; level < wish.depth && parents.length > 0; level++) {
-    const children = [...(await views.relations.children(view.room.roomId, parents, wish.relType)).values()].flat()
-    const fresh = (await view.viewpoint.visible(children)).filter(
-      ({ event }) => !found.has(event.eventId) && (wish.type === undefined || event.type === wish.type),
-    )
-    for (const record of fresh) found.set(record.event.eventId, record)
-    parents = fresh.map(({ event }) => event.eventId)
+interface RelationsWish {
+  readonly parent: EventId
+  readonly relType: string | undefined
+  readonly type: string | undefined
+  readonly isBackwards: boolean
+  readonly from: PageToken | undefined
+  readonly to: PageToken | undefined
+  readonly limit: number
+}
+
+/** Some of what relates to an event, in order, and where the rest begins. */
+interface RelationsPage {
+  readonly shown: readonly EventRecord[]
+  readonly next: TimelinePoint | undefined
+}
+
+async function children(views: RoomViews, view: RoomView, wish: RelationsWish): Promise<RelationsPage> {
+  const { isBackwards, from, limit } = wish
+  const found: EventRecord[] = []
+  let point = from && 'point' in from ? from.point : undefined
+  let ended = false
+  // What most often is enough at first.
+  let size = limit + 1
+  for (let looked = 0; looked < lookLimit && found.length <= limit && !ended; looked += size) {
+    if (looked > 0) size = pageSize
+    const direction = isBackwards ? 'backwards' : 'forwards'
+    const places = await views.relations.page(view.room.roomId, wish.parent, { direction, from: point, limit: size })
+    const eventIds = places.flatMap(({ type, eventId }) => (wish.relType === undefined || wish.relType === type ? [eventId] : []))
+    const related = await view.viewpoint.visible(await views.relations.related(wish.parent, eventIds))
+    found.push(...related.filter((record) => isWanted(record, wish)))
+    ended = places.length < size
+    point = beyond(places.at(-1)?.point, isBackwards) ?? point
   }
-  return [...found.values()]
+  return pageOf(found, wish, ended ? undefined : point)
+}
+
+/** Events that relate to `parent`, directly or through others that match as well. */
+async function descendants(views: RoomViews, view: RoomView, wish: RelationsWish): Promise<RelationsPage> {
+  const found = new Map<string, EventRecord>()
+  let parents = [wish.parent]
+  for (let level = 0; level < recursionDepth && parents.length > 0 && found.size < recursionLimit; level++) {
+    const walk = { direction: 'backwards', from: undefined, limit: recursionLimit - found.size } as const
+    const fresh = await Promise.all(
+      parents.map(async (parent) => {
+        const places = await views.relations.page(view.room.roomId, parent, walk)
+        const eventIds = places.flatMap(({ type, eventId }) => (wish.relType === undefined || wish.relType === type ? [eventId] : []))
+        return view.viewpoint.visible(await views.relations.related(parent, eventIds))
+      }),
+    )
+    const matching = fresh.flat().filter(({ event }) => !found.has(event.eventId) && (wish.type === undefined || event.type === wish.type))
+    for (const record of matching.slice(0, recursionLimit - found.size)) found.set(record.event.eventId, record)
+    parents = matching.map(({ event }) => event.eventId).filter((eventId) => found.has(eventId))
+  }
+  const inOrder = [...found.values()].sort((a, b) => (isLater(a, b) === wish.isBackwards ? -1 : 1))
+  const wanted = inOrder.filter((record) => isWanted(record, wish))
+  return pageOf(wanted, wish, undefined)
+}
+
+function pageOf(found: readonly EventRecord[], { limit, isBackwards }: RelationsWish, rest: TimelinePoint | undefined): RelationsPage {
+  const shown = found.slice(0, limit)
+  const last = shown.at(-1)
+  return { shown, next: found.length > shown.length && last ? beyond(pointOf(last), isBackwards) : rest }
+}
+
+/** Where a walk goes on after a place. */
+function beyond(point: TimelinePoint | undefined, isBackwards: boolean): TimelinePoint | undefined {
+  return point && !isBackwards ? { ...point, position: point.position + 1 } : point
+}
+
+function isWanted(record: EventRecord, wish: RelationsWish): boolean {
+  return (wish.type === undefined || record.event.type === wish.type) && isBetween(record, wish)
 }
 
 function isBetween(
@@ -106,45 +166,15 @@ function threadsEndpoint({ views, tokens }: RoomRelationsDeps): Endpoint {
     handle: async ({ session, params, query }) => {
       const view = await views.open(session, roomIdOf(params))
       const from = query.from === undefined ? undefined : tokens.parsePage(query.from)
-      const threads = (await threadsIn(views, view)).filter(
-        ({ root, replies }) => query.include !== 'participated' || [root, ...replies].some(({ event }) => event.sender === session.userId),
-      )
-      const wanted = threads.filter(({ latest }) => from === undefined || isBefore(latest, from))
-      const shown = wanted.slice(0, bounded(query.limit, limits))
-      const last = shown.length < wanted.length ? shown.at(-1) : undefined
+      const { shown, next } = await threadsPage(views, view, {
+        from,
+        participant: query.include === 'participated' ? session.userId : undefined,
+        limit: bounded(query.limit, limits),
+      })
       return {
-        chunk: await views.aggregations.write(
-          shown.map(({ root }) => root),
-          view.audience,
-        ),
-        ...(last ? { next_batch: tokens.page(pointOf(last.latest)) } : {}),
+        chunk: await views.aggregations.write(shown, view.audience),
+        ...(next ? { next_batch: tokens.page(next) } : {}),
       }
     },
   })
-}
-
-interface Thread {
-  readonly root: EventRecord
-  readonly replies: readonly EventRecord[]
-  readonly latest: EventRecord
-}
-
-/** The threads of a room, those with the newest replies first. */
-async function threadsIn(views: RoomViews, view: RoomView): Promise<Thread[]> {
-  const { viewpoint, room } = view
-  const byRoot = await views.relations.threads(room.roomId)
-  const roots = await views.store.events(byRoot.keys())
-  const threads = await Promise.all(
-    [...byRoot].map(async ([rootId, children]): Promise<Thread[]> => {
-      const root = roots.get(rootId)
-      if (!root || relationOf(root.event.content) || !(await viewpoint.mayRead(root))) return []
-      const replies = await viewpoint.visible(children)
-      const [first, ...others] = replies
-      if (!first) return []
-      const latest = others.reduce((newest, reply) => (isLater(reply, newest) ? reply : newest), first)
-      // A root of someone ignored is shown without what it said.
-      return [{ root: (await viewpoint.maySee(root)) ? root : redactedRecord(root), replies, latest }]
-    }),
-  )
-  return threads.flat().sort((a, b) => (isLater(a.latest, b.latest) ? -1 : 1))
 }

@@ -135,6 +135,12 @@ export const stagedPdus = table<readonly [number, number], StagedPdu>('staged_pd
 export const pendingRedactions = table<readonly [EventId, EventId], true>('pending_redactions')
 /** [room id, parent event id, relation type, position] → child event id. */
 export const relations = table<readonly [RoomId, EventId, string, number], EventId>('relations')
+/** [room id, parent event id, depth, position] → relation type and id of the child: the children of all types, in the room's order. */
+export const childrenInOrder = table<readonly [RoomId, EventId, number, number], readonly [string, EventId]>('children_in_order')
+/** [room id, depth, position] → the root and the id of a reply in a thread: those of all threads, in the room's order. */
+export const threadReplies = table<readonly [RoomId, number, number], readonly [EventId, EventId]>('thread_replies')
+/** Rooms whose relations are all in the two tables above: those that are older than the tables come in when they are read. */
+export const orderedRelations = table<RoomId, true>('ordered_relations')
 
 /** [room id, user id] → an invitation that making the room brings, until it is sent or refused. */
 export const unsentInvites = table<readonly [RoomId, UserId], { readonly sender: UserId; readonly content: JsonObject }>('unsent_invites')
