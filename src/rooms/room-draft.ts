@@ -8,6 +8,7 @@ import type { RoomVersionRules } from '../spec/room-version.ts'
 import { StateTrie } from '../spec/state-trie.ts'
 import { thirdPartySigned } from '../spec/third-party-signature.ts'
 import type { EventStatus, StoredEvent } from '../storage/tables/rooms.ts'
+import { boundedEnds, headsBeside, lackingBefore } from './graph-ends.ts'
 import { type KnownEvent, resolveSnapshots } from './resolve.ts'
 import type { Room, RoomStore } from './room-store.ts'
 
@@ -45,12 +46,6 @@ export interface Placement {
   /** Made here just now: it cannot be known already. */
   readonly isOwn?: boolean
 }
-
-/** How many rejected or soft-failed events are walked through in search of what comes before them. */
-const mostStepsBack = 200
-
-/** Ends of a room's history at which it may be filled in: whoever names what never was adds some. */
-const mostBackward = 1_000
 
 const createKey = stateKeyOf('m.room.create', '')
 
@@ -257,24 +252,11 @@ export class RoomDraft {
 
   async #moveForward(deciding: Judged, placed: { readonly stateAfter: StateTrie; readonly isReferenced: boolean }): Promise<void> {
     const { event } = deciding
-    const others = await this.#headsBeside(event)
+    const others = await headsBeside(event, this.#extremities, this)
     if (placed.isReferenced && others.length === this.#extremities.size) return
     this.#extremities = new Set(placed.isReferenced ? others : [...others, event.eventId])
     const snapshots = await Promise.all(others.map((eventId) => this.stateAfter(eventId)))
     this.#state = await this.#resolve(placed.isReferenced ? snapshots : [...snapshots, placed.stateAfter], deciding)
-  }
-
-  /** The heads that do not come before the event: neither directly, nor through soft-failed or rejected ones, which are no heads. */
-  async #headsBeside(event: RoomEvent): Promise<EventId[]> {
-    const before = new Set(event.prevEvents)
-    const beside = () => [...this.#extremities].filter((eventId) => !before.has(eventId))
-    for (let ids = [...before]; ids.length > 0 && beside().length > 0 && before.size < mostStepsBack; ) {
-      const found = await this.find(ids)
-      const aside = [...found.values()].filter(({ status, rejected }) => rejected || status === 'soft-failed')
-      ids = aside.flatMap((known) => known.event.prevEvents.filter((eventId) => !before.has(eventId)))
-      for (const eventId of ids) before.add(eventId)
-    }
-    return beside()
   }
 
   async #rank(event: RoomEvent): Promise<number> {
@@ -283,25 +265,11 @@ export class RoomDraft {
   }
 
   async #moveBackward(event: RoomEvent): Promise<void> {
-    const missing = await this.#lackingBefore(event)
+    const missing = await lackingBefore(event, this)
     if (missing.length === 0 && !this.#backward.has(event.eventId)) return
     const backward = new Set([...this.#backward, ...missing])
     backward.delete(event.eventId)
-    this.#backward = bounded(backward)
-  }
-
-  /** What is to be back-filled before an event. A rejected one never gets a place: what comes before it is wanted in its stead. */
-  async #lackingBefore(event: RoomEvent): Promise<EventId[]> {
-    const lacking = new Set<EventId>()
-    const seen = new Set<EventId>()
-    for (let ids = [...event.prevEvents]; ids.length > 0 && seen.size < mostStepsBack; ) {
-      const found = await this.find(ids)
-      for (const eventId of ids) seen.add(eventId)
-      const isAside = (eventId: EventId) => found.get(eventId)?.rejected && !found.get(eventId)?.placed
-      for (const eventId of ids) if (!found.get(eventId)?.placed && !isAside(eventId)) lacking.add(eventId)
-      ids = ids.filter(isAside).flatMap((eventId) => found.get(eventId)?.event.prevEvents.filter((before) => !seen.has(before)) ?? [])
-    }
-    return [...lacking]
+    this.#backward = boundedEnds(backward)
   }
 
   // `deciding` is the event being placed, which is not yet among the draft's own.
@@ -321,13 +289,6 @@ export class RoomDraft {
     this.#added.push(draftEvent)
     this.#byId.set(draftEvent.event.eventId, draftEvent)
   }
-}
-
-/** The oldest ends, where most of the history lies, and the newest, of which the last gap is one. */
-function bounded(backward: ReadonlySet<EventId>): ReadonlySet<EventId> {
-  if (backward.size <= mostBackward) return backward
-  const ends = [...backward]
-  return new Set([...ends.slice(0, mostBackward / 2), ...ends.slice(-mostBackward / 2)])
 }
 
 type Judged = Pick<DraftEvent, 'event' | 'rank' | 'status'>

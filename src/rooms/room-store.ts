@@ -5,7 +5,7 @@ import { type StateKey, splitStateKey, stateKeyOf } from '../spec/event.ts'
 import { serverNameOf } from '../spec/identifiers.ts'
 import type { RoomVersionRules } from '../spec/room-version.ts'
 import { rulesOf } from '../spec/room-version.ts'
-import { loadTrie, type NodeHash, type StateNode, StateTrie } from '../spec/state-trie.ts'
+import { type NodeHash, StateTrie } from '../spec/state-trie.ts'
 import { Lru } from '../storage/lru.ts'
 import {
   eventPositions,
@@ -17,13 +17,13 @@ import {
   type StoredEvent,
   type StoredMembership,
   type StoredRoom,
-  stateNodes,
   timeline,
 } from '../storage/tables/rooms.ts'
 import type { Position } from '../streams/stream.ts'
 import { eventView } from './event-view.ts'
 import { LogTail } from './log-tail.ts'
 import { SentTransactions } from './sent-transactions.ts'
+import { Snapshots } from './snapshots.ts'
 
 /** An event with where and how it is kept. */
 export interface EventRecord {
@@ -69,17 +69,16 @@ export class RoomStore implements RoomMembers {
   readonly #rooms = new Lru<RoomId, Room>(1000)
   readonly #loading = new Map<RoomId, Promise<Room | undefined>>()
   readonly #records = new Lru<EventId, EventRecord>(20_000)
-  readonly #tries = new Lru<NodeHash, StateTrie>(200)
-  readonly #loadingTries = new Map<NodeHash, Promise<StateTrie>>()
+  readonly #snapshots: Snapshots
   readonly #memberships = new Map<UserId, Promise<Map<RoomId, StoredMembership>>>()
   readonly #sent: SentTransactions
   readonly #tail: LogTail<EventRecord>
-  readonly #storedNodes = new Lru<NodeHash, true>(200_000)
   readonly #listeners = new Set<(change: Publication) => void>()
 
   /** @param from a position after which nothing has been committed: from there on the log is kept in memory. */
   constructor(storage: Storage, from: Position = Number.POSITIVE_INFINITY) {
     this.#storage = storage
+    this.#snapshots = new Snapshots(storage)
     this.#sent = new SentTransactions(storage)
     this.#tail = new LogTail(from)
   }
@@ -94,21 +93,8 @@ export class RoomStore implements RoomMembers {
   }
 
   /** The snapshot whose root is `root`. */
-  async state(root: NodeHash): Promise<StateTrie> {
-    const known = this.#tries.get(root)
-    if (known) return known
-    const loading = this.#loadingTries.get(root) ?? this.#loadTrie(root).finally(() => this.#loadingTries.delete(root))
-    this.#loadingTries.set(root, loading)
-    return loading
-  }
-
-  async #loadTrie(root: NodeHash): Promise<StateTrie> {
-    const loader = loadTrie(root)
-    let step = loader.next()
-    while (!step.done) step = loader.next(await this.#nodes(step.value))
-    for (const [hash] of step.value.newNodes(() => false)) this.#storedNodes.set(hash, true)
-    this.#tries.set(root, step.value)
-    return step.value
+  state(root: NodeHash): Promise<StateTrie> {
+    return this.#snapshots.load(root)
   }
 
   async event(eventId: EventId): Promise<EventRecord | undefined> {
@@ -180,7 +166,7 @@ export class RoomStore implements RoomMembers {
   /** A snapshot that is in memory: most often the room's current one. */
   #knownState(roomId: RoomId, root: NodeHash): StateTrie | undefined {
     const current = this.#rooms.get(roomId)?.state
-    return current?.root === root ? current : this.#tries.get(root)
+    return current?.root === root ? current : this.#snapshots.known(root)
   }
 
   /** Events of all rooms in (after, upTo], oldest first, at most `limit`: the log that readers follow. */
@@ -271,7 +257,7 @@ export class RoomStore implements RoomMembers {
 
   /** Whether a node of a snapshot is known to be stored, with all below it. */
   hasNode(hash: NodeHash): boolean {
-    return this.#storedNodes.has(hash)
+    return this.#snapshots.hasNode(hash)
   }
 
   /** Every room this server has. */
@@ -289,9 +275,9 @@ export class RoomStore implements RoomMembers {
   publish(change: Publication): void {
     if (change.room) {
       this.#rooms.set(change.room.roomId, change.room)
-      this.#tries.set(change.room.state.root, change.room.state)
+      this.#snapshots.add(change.room.state)
     }
-    for (const hash of change.nodes ?? []) this.#storedNodes.set(hash, true)
+    this.#snapshots.addNodes(change.nodes ?? [])
     for (const record of change.records ?? []) {
       const { eventId } = record.event
       this.#tail.add(record, this.#records.get(eventId)?.position)
@@ -334,11 +320,6 @@ export class RoomStore implements RoomMembers {
     const record = { position, stored, event: eventView(stored.pdu, stored, servedRules(stored.version)) }
     this.#records.set(stored.eventId, record)
     return record
-  }
-
-  async #nodes(hashes: readonly NodeHash[]): Promise<ReadonlyMap<NodeHash, StateNode>> {
-    const found = await this.#storage.read([stateNodes], (tx) => tx.getMany(stateNodes, hashes))
-    return new Map(hashes.flatMap((hash, i): [NodeHash, StateNode][] => (found[i] ? [[hash, found[i]]] : [])))
   }
 }
 

@@ -27,7 +27,7 @@ export const faults: readonly Fault[] = [
   },
   {
     name: 'ends of a room left behind soft-failed events',
-    file: 'src/rooms/room-draft.ts',
+    file: 'src/rooms/graph-ends.ts',
     text: "rejected || status === 'soft-failed')",
     becomes: 'rejected)',
     killers: [unit('rooms-soft-failure', 'no end of the room is left behind it')],
