@@ -1,49 +1,18 @@
-import { spawn } from 'node:child_process'
-import { once } from 'node:events'
 import { writeFileSync } from 'node:fs'
-import { request as httpRequest, type IncomingHttpHeaders } from 'node:http'
-import { request as httpsRequest } from 'node:https'
 import { connect } from 'node:net'
 import { join } from 'node:path'
-import { createInterface } from 'node:readline'
 import { DatabaseSync } from 'node:sqlite'
 import { afterEach, describe, expect, test } from 'vitest'
 import { wireError } from '../../src/http/wire-response.ts'
-import type { WireRequest } from '../../src/ports/federation-transport.ts'
 import { unauthorized } from '../../src/spec/errors.ts'
 import { createAuthority } from './certificates.ts'
-import { echo, onStop, startAdmittedTab, startTab, startTestRelay, stopAll, TestKey, temporaryDirectory, until } from './relay-fixture.ts'
+import { ask, send, version } from './ordinary-server.ts'
+import { echo, startAdmittedTab, startTab, startTestRelay, stopAll, TestKey, temporaryDirectory, until } from './relay-fixture.ts'
 
 afterEach(stopAll)
 
 const domain = 'relay.example'
 const sendUri = '/_matrix/federation/v1/send/1'
-const version: WireRequest = { method: 'GET', uri: '/_matrix/federation/v1/version', headers: {} }
-
-interface Answer {
-  readonly status: number
-  readonly headers: IncomingHttpHeaders
-  readonly text: string
-  json(): unknown
-}
-
-/** Asks as an ordinary server does: by HTTP, with the server's name in the Host header. */
-function ask(url: string, host: string, { method, uri, headers, body }: WireRequest, ca?: string): Promise<Answer> {
-  return new Promise((resolve, reject) => {
-    const options = { method, headers: { ...headers, host }, ...(ca === undefined ? {} : { ca, servername: host.replace(/:\d+$/, '') }) }
-    const sent = (ca === undefined ? httpRequest : httpsRequest)(new URL(uri, url), options, async (response) => {
-      let text = ''
-      for await (const piece of response) text += piece
-      resolve({ status: response.statusCode ?? 0, headers: response.headers, text, json: () => JSON.parse(text) })
-    })
-    sent.on('error', reject)
-    sent.end(body)
-  })
-}
-
-function send(key: TestKey, to: string, txn: string, content: object = { pdus: [] }): WireRequest {
-  return key.request({ from: key.label, to, method: 'PUT', uri: `/_matrix/federation/v1/send/${txn}`, content: { ...content } })
-}
 
 describe('ordinary servers reach a homeserver that is awake', () => {
   test('through the relay, as if it listened itself', async () => {
@@ -322,49 +291,3 @@ async function rawRequest(port: number, text: string): Promise<string> {
   for await (const piece of socket) answer += piece
   return answer
 }
-
-describe('the relay as a program', () => {
-  test('runs without WebAssembly, says when it is ready, keeps secrets out of its log and stops when told', {
-    timeout: 60_000,
-  }, async () => {
-    const dataDir = temporaryDirectory()
-    const environment = { ...process.env, RELAY_DATA_DIR: dataDir, RELAY_PORT: '0', RELAY_FEDERATION_PORT: '0', RELAY_LOG_LEVEL: 'debug' }
-    const atEnd = "data:text/javascript,process.on('exit', () => console.error('WebAssembly is ' + typeof WebAssembly))"
-    const child = spawn(process.execPath, ['--import', atEnd, 'relay/main.ts'], { env: environment, stdio: ['ignore', 'pipe', 'pipe'] })
-    onStop(() => child.kill('SIGKILL'))
-    let log = ''
-    child.stderr.on('data', (piece) => {
-      log += piece
-    })
-    const [line] = await once(createInterface({ input: child.stdout }), 'line')
-    const ready = JSON.parse(line)
-    expect(ready).toMatchObject({
-      event: 'ready',
-      address: expect.stringMatching(/^\/ip4\/127\.0\.0\.1\/tcp\/\d+\/ws\/p2p\//),
-      token: expect.any(String),
-    })
-    const alice = await startAdmittedTab({ relays: [ready] })
-    const bob = await startAdmittedTab({ relays: [ready] })
-    expect((await alice.transport.request(bob.label, version, AbortSignal.timeout(10_000))).status).toBe(200)
-    child.kill('SIGTERM')
-    const [code] = await once(child, 'close')
-    expect(code).toBe(0)
-    expect(log).toContain('WebAssembly is undefined')
-    expect(log).toContain(alice.label)
-    expect(log).not.toContain(ready.token)
-  })
-
-  test('names the mistakes in its configuration and ends', async () => {
-    const file = join(temporaryDirectory(), 'relay.json')
-    writeFileSync(file, '{"libp2p":{"port":"x"}}')
-    const child = spawn(process.execPath, ['relay/main.ts', '--config', file], { stdio: ['ignore', 'pipe', 'pipe'] })
-    let errors = ''
-    child.stderr.on('data', (piece) => {
-      errors += piece
-    })
-    const [code] = await once(child, 'exit')
-    expect(code).toBe(1)
-    expect(errors).toContain('libp2p.port: must be a number')
-    expect(errors).not.toContain('at ')
-  })
-})
