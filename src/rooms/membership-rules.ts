@@ -1,5 +1,5 @@
 import { forbidden, unableToAuthoriseJoin, unableToGrantJoin } from '../spec/errors.ts'
-import type { RoomEvent, ServerName, UserId } from '../spec/event.ts'
+import type { RoomEvent, RoomId, ServerName, UserId } from '../spec/event.ts'
 import { stateKeyOf } from '../spec/event.ts'
 import { serverNameOf } from '../spec/identifiers.ts'
 import { isObject, type JsonObject } from '../spec/json.ts'
@@ -39,13 +39,19 @@ export async function localMembers(room: Room, deps: { readonly store: RoomStore
 }
 
 /** The user ids, of those that `which` picks, who are joined to the room. */
-export async function joinedMembers(
+async function joinedMembers(
   room: Room,
   { store, which }: { readonly store: RoomStore; readonly which: (userId: UserId) => boolean },
 ): Promise<UserId[]> {
   const picked = memberEvents(room.state).filter(([userId]) => which(userId))
   const records = await store.events(picked.map(([, eventId]) => eventId))
   return picked.filter(([, eventId]) => records.get(eventId)?.event.content.membership === 'join').map(([userId]) => userId)
+}
+
+/** The room, if nobody at all is in it any more: there is no other server that could say more of it than what we know. */
+export async function desertedRoom(roomId: RoomId, store: RoomStore): Promise<Room | undefined> {
+  const room = await store.room(roomId)
+  return room && (await joinedMembers(room, { store, which: () => true })).length === 0 ? room : undefined
 }
 
 /** `undefined` where nobody of this server is in the room: what is known of it, if anything, is of old. */

@@ -1,5 +1,5 @@
 import { put, type Write } from '../ports/storage.ts'
-import { badState, forbidden, guestAccessForbidden, inviteBlocked, MatrixError, notFound, unknownError } from '../spec/errors.ts'
+import { badState, forbidden, guestAccessForbidden, inviteBlocked, MatrixError, notFound } from '../spec/errors.ts'
 import { type RoomEvent, type RoomId, type ServerName, stateKeyOf, type UserId } from '../spec/event.ts'
 import { serverNameOf } from '../spec/identifiers.ts'
 import type { JsonObject } from '../spec/json.ts'
@@ -11,11 +11,12 @@ import { admitsGuests } from './guest-access.ts'
 import { receivePdus } from './incoming.ts'
 import type { JoinsUnderWay } from './join-progress.ts'
 import { buildLocalEvent, type LocalEvent } from './local-event.ts'
-import { joinAuthoriser, joinedMembers, localMembers, strippedStateOf } from './membership-rules.ts'
+import { desertedRoom, joinAuthoriser, localMembers, strippedStateOf } from './membership-rules.ts'
 import type { MembershipTemplate } from './remote.ts'
 import type { RemoteMembershipDeps } from './remote-join.ts'
 import type { Room } from './room-store.ts'
 import type { RoomSender } from './send.ts'
+import { throughAny } from './through-any.ts'
 
 interface MembershipDeps extends RemoteMembershipDeps {
   readonly stream: Stream
@@ -97,7 +98,7 @@ export class RoomMembership {
     const servers = this.#servers([...via, stored?.outOfBand?.via, serverNameOf(stored?.sender ?? ''), serverNameOf(roomId), ...inRoom])
     const { joinThrough } = await remoteJoin()
     await this.#deps.joins.follow(roomId, (report) =>
-      this.#throughAny(servers, (server) => joinThrough(server, { userId, roomId, content }, { ...this.#deps, report })),
+      throughAny(servers, (server) => joinThrough(server, { userId, roomId, content }, { ...this.#deps, report })),
     )
   }
 
@@ -107,7 +108,7 @@ export class RoomMembership {
     if (!stored) throw forbidden('You are not in this room')
     if (stored.membership === 'leave') return
     if (stored.membership === 'ban') throw forbidden('You are banned from this room')
-    const room = (await this.#residentRoom(roomId)) ?? (await this.#desertedRoom(roomId))
+    const room = (await this.#residentRoom(roomId)) ?? (await desertedRoom(roomId, this.#deps.store))
     if (room) {
       await this.#send(userId, userId, { roomId, content: { ...content, membership: 'leave' }, alongside })
       return
@@ -151,7 +152,7 @@ export class RoomMembership {
       await this.#send(userId, userId, { roomId, content: { ...profile, membership: 'knock' }, alongside })
       return
     }
-    await this.#throughAny(this.#servers([...via, serverNameOf(roomId)]), async (server) => {
+    await throughAny(this.#servers([...via, serverNameOf(roomId)]), async (server) => {
       const { remote } = this.#deps
       const { membershipFromTemplate } = await remoteJoin()
       const template = await remote.makeMembership(server, 'knock', { roomId, userId, versions: supportedRoomVersions() })
@@ -177,7 +178,7 @@ export class RoomMembership {
     kind: 'join' | 'leave' | 'knock',
     { roomId, userId, versions }: { readonly roomId: RoomId; readonly userId: UserId; readonly versions: readonly string[] },
   ): Promise<MembershipTemplate> {
-    const room = (await this.#residentRoom(roomId)) ?? (kind === 'leave' ? await this.#desertedRoom(roomId) : undefined)
+    const room = (await this.#residentRoom(roomId)) ?? (kind === 'leave' ? await desertedRoom(roomId, this.#deps.store) : undefined)
     if (!room) throw notFound('This room is not known here')
     const { version } = room.rules
     if (!versions.includes(version))
@@ -235,25 +236,13 @@ export class RoomMembership {
     change: Change & { readonly content: JsonObject },
   ): Promise<Pick<StoredMembership, 'eventId' | 'outOfBand'>> {
     const { roomId, userId, content } = change
-    return this.#throughAny(servers, async (server) => {
+    return throughAny(servers, async (server) => {
       const { membershipFromTemplate } = await remoteJoin()
       const template = await this.#deps.remote.makeMembership(server, 'leave', { roomId, userId, versions: supportedRoomVersions() })
       const { event, rules } = await membershipFromTemplate({ userId, roomId, content, membership: 'leave' }, template, this.#deps)
       await this.#deps.remote.sendLeave(server, { roomId, eventId: event.eventId, pdu: event.pdu })
       return { eventId: event.eventId, outOfBand: { version: rules.version, pdu: event.pdu, strippedState: [], via: server } }
     })
-  }
-
-  async #throughAny<T>(servers: readonly ServerName[], attempt: (server: ServerName) => Promise<T>): Promise<T> {
-    let failure: unknown = notFound('No server is known that is in this room')
-    for (const server of servers) {
-      try {
-        return await attempt(server)
-      } catch (error) {
-        failure = error
-      }
-    }
-    throw failure instanceof MatrixError ? failure : unknownError(`No server of the room could be reached: ${String(failure)}`, 502)
   }
 
   #servers(candidates: readonly (ServerName | undefined)[]): ServerName[] {
@@ -266,13 +255,6 @@ export class RoomMembership {
   async #residentRoom(roomId: RoomId): Promise<Room | undefined> {
     const room = await this.#deps.store.room(roomId)
     return room && (room.state.size <= 1 || (await localMembers(room, this.#deps)).length > 0) ? room : undefined
-  }
-
-  /** The room, if nobody at all is in it any more: there is no other server that could say more of it than what we know. */
-  async #desertedRoom(roomId: RoomId): Promise<Room | undefined> {
-    const { store } = this.#deps
-    const room = await store.room(roomId)
-    return room && (await joinedMembers(room, { store, which: () => true })).length === 0 ? room : undefined
   }
 
   async #membershipOf({ roomId, target }: ChangeOfOther): Promise<string | undefined> {

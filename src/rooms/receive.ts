@@ -1,6 +1,6 @@
 import type { Clock } from '../ports/clock.ts'
 import type { Logger } from '../ports/logger.ts'
-import { put, remove, type Storage, type Write } from '../ports/storage.ts'
+import { put, remove, type Storage } from '../ports/storage.ts'
 import { badJson, forbidden, notFound } from '../spec/errors.ts'
 import type { EventId, Pdu, RoomEvent, RoomId, ServerName } from '../spec/event.ts'
 import { parseEvent } from '../spec/event-format.ts'
@@ -9,23 +9,18 @@ import { isObject, type JsonValue } from '../spec/json.ts'
 import { isAllowedByAcl } from '../spec/server-acl.ts'
 import { stagedPdus } from '../storage/tables/rooms.ts'
 import type { Stream } from '../streams/stream.ts'
-import type { Gap, GapFiller } from './gap-filler.ts'
 import { type Received, receivePdus } from './incoming.ts'
 import { joinAuthoriser } from './membership-rules.ts'
-import type { EventPlacer, Outcome } from './place.ts'
-import type { PolicyServers } from './policy-servers.ts'
+import type { Outcome } from './place.ts'
 import type { EventVerifier, SignEvent } from './remote.ts'
-import type { EventRecord, Room, RoomStore } from './room-store.ts'
+import type { EventRecord, Room } from './room-store.ts'
+import { EventTaker, type TakerDeps } from './take.ts'
 import { UnverifiedEvents } from './unverified-events.ts'
 import { type StagedEvent, WaitingEvents } from './waiting-events.ts'
 
-interface ReceiverDeps {
+interface ReceiverDeps extends TakerDeps {
   readonly storage: Storage
   readonly stream: Stream
-  readonly store: RoomStore
-  readonly gapFiller: GapFiller
-  readonly placer: EventPlacer
-  readonly policyServers: PolicyServers
   readonly verifier: EventVerifier
   readonly signEvent: SignEvent
   readonly clock: Clock
@@ -36,12 +31,14 @@ interface ReceiverDeps {
 /** Takes events from other servers into the pipeline. */
 export class RoomReceiver {
   readonly #deps: ReceiverDeps
+  readonly #taker: EventTaker
   readonly #working = new Map<string, Promise<void>>()
   readonly #waiting: WaitingEvents
   readonly #unverified: UnverifiedEvents
 
   constructor(deps: ReceiverDeps) {
     this.#deps = deps
+    this.#taker = new EventTaker(deps)
     this.#waiting = new WaitingEvents(deps.clock)
     this.#unverified = new UnverifiedEvents({
       clock: deps.clock,
@@ -126,7 +123,7 @@ export class RoomReceiver {
     if (!isIt || event.content.membership !== sent.membership) throw badJson('The event is not the membership that the request names')
     const {
       placed: [placed],
-    } = await this.#take({ origin: sent.origin, roomId: sent.roomId, events: [event], distributedBy: 'us' })
+    } = await this.#taker.take({ origin: sent.origin, roomId: sent.roomId, events: [event], distributedBy: 'us' })
     if (placed && placed.status !== 'accepted') throw forbidden(placed.reason ?? 'The room does not allow it')
     const record = await store.event(event.eventId)
     if (record?.stored.status !== 'accepted') throw forbidden(record?.stored.reason ?? 'The event could not be placed')
@@ -209,14 +206,14 @@ export class RoomReceiver {
     const { logger, storage } = this.#deps
     const done = new Map(staged.map(({ event, done: write }) => [event.eventId, write]))
     const events = staged.map(({ event }) => event)
-    const { waiting } = await this.#take({ origin, roomId, events, done }).catch((error: unknown): Outcome => {
+    const { waiting } = await this.#taker.take({ origin, roomId, events, done }).catch((error: unknown): Outcome => {
       logger.log('error', 'received events could not be dealt with', { roomId, error: String(error) })
       return { placed: [], waiting: [] }
     })
     const isWaiting = new Set(waiting.map(({ eventId }) => eventId))
     const given = this.#waiting.add(staged.filter(({ event }) => isWaiting.has(event.eventId)))
     const dealt = staged.filter(({ event }) => !isWaiting.has(event.eventId))
-    const comeMeanwhile = await this.#comeMeanwhile(waiting)
+    const comeMeanwhile = await this.#taker.comeMeanwhile(waiting)
     await storage.commit(
       [...dealt, ...given].map(({ done: write }) => write),
       'relaxed',
@@ -238,62 +235,6 @@ export class RoomReceiver {
   #goOn(roomId: RoomId, come: readonly EventId[]): void {
     const again = this.#waiting.take(roomId, come)
     for (const ofServer of Map.groupBy(again, (each) => each.origin).values()) this.#work(ofServer)
-  }
-
-  /** Fills the gap before the events, as far as anyone can, and places them. */
-  async #take(arrival: {
-    readonly origin: ServerName
-    readonly roomId: RoomId
-    readonly events: readonly RoomEvent[]
-    readonly distributedBy?: 'us'
-    readonly done?: ReadonlyMap<EventId, Write>
-  }): Promise<Outcome> {
-    const { store, gapFiller, placer, policyServers } = this.#deps
-    const { origin, roomId, ...rest } = arrival
-    const room = await store.room(roomId)
-    if (!room) return { placed: [], waiting: [] }
-    const gap = await gapFiller.open(origin, room)
-    const events = await this.#withMissing(gap, arrival.events)
-    const now = (await store.room(roomId)) ?? room
-    if (!(await policyServers.isUsedIn(now))) return placer.place({ ...rest, gap, live: true, events })
-    // What is refused anyway is not shown to the policy server: anybody could make us ask it.
-    return placer.place({ ...rest, gap, live: true, ...(await policyServers.check(await placer.sift(gap, events), now)) })
-  }
-
-  /** The events with those between them and what we have; without those that what they name forbids, for which nothing is fetched. */
-  async #withMissing(gap: Gap, events: readonly RoomEvent[]): Promise<RoomEvent[]> {
-    const { gapFiller, placer } = this.#deps
-    const lacking = await this.#lackingPrevious(events)
-    if (lacking.length === 0) return [...events]
-    const sound = await placer.sift(gap, lacking)
-    const missing = sound.length > 0 ? await gapFiller.missingEvents(gap, sound) : []
-    const refused = new Set(lacking.filter((event) => !sound.includes(event)))
-    return [...missing, ...events.filter((event) => !refused.has(event))]
-  }
-
-  /** The events with a previous event that is neither placed nor among them. */
-  async #lackingPrevious(events: readonly RoomEvent[]): Promise<RoomEvent[]> {
-    const listed = new Set(events.map(({ eventId }) => eventId))
-    const placed = await this.#placed(events)
-    return events.filter(({ prevEvents }) => prevEvents.some((eventId) => !listed.has(eventId) && !placed.has(eventId)))
-  }
-
-  /** What some of the events waited for, all of which has come: another server may have sent it while this one was asked. */
-  async #comeMeanwhile(waiting: readonly RoomEvent[]): Promise<EventId[]> {
-    const [placed, records] = await Promise.all([
-      this.#placed(waiting),
-      this.#deps.store.events(new Set(waiting.flatMap(({ authEvents }) => authEvents))),
-    ])
-    const isReady = ({ prevEvents, authEvents }: RoomEvent) =>
-      prevEvents.every((eventId) => placed.has(eventId)) && authEvents.every((eventId) => records.has(eventId))
-    return waiting.filter(isReady).flatMap(({ prevEvents }) => prevEvents)
-  }
-
-  /** Those of the previous events that have their place in the events' room, all of whom are of one. */
-  async #placed(events: readonly RoomEvent[]): Promise<ReadonlySet<EventId>> {
-    const records = await this.#deps.store.events(new Set(events.flatMap(({ prevEvents }) => prevEvents)))
-    const placed = [...records.values()].filter(({ stored }) => stored.stateAfter !== undefined && stored.roomId === events[0]?.roomId)
-    return new Set(placed.map(({ event }) => event.eventId))
   }
 
   /** Those that have no place in the graph yet: what another server repeats costs nothing more. */
