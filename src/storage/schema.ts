@@ -1,7 +1,7 @@
 import { federationTables } from './tables/federation.ts'
 import { dehydratedDevices, keyTables } from './tables/keys.ts'
 import { mediaTables } from './tables/media.ts'
-import { childrenInOrder, orderedRelations, roomTables, stickyEvents, threadReplies } from './tables/rooms.ts'
+import { childrenInOrder, orderedRelations, roomTables, stickyEvents, threadReplies, unreadCounts } from './tables/rooms.ts'
 import { searchTables } from './tables/search.ts'
 import { streamTables } from './tables/streams.ts'
 import { userTables } from './tables/users.ts'
@@ -28,4 +28,5 @@ export const migrations: readonly Migration[] = [
   { create: named(searchTables) },
   { create: [dehydratedDevices.name, stickyEvents.name] },
   { create: [childrenInOrder.name, threadReplies.name, orderedRelations.name] },
+  { create: [unreadCounts.name] },
 ]

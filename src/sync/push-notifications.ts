@@ -41,7 +41,8 @@ export class PushNotifications {
   constructor(deps: PushNotificationsDeps) {
     this.#deps = deps
     this.#judge = new PushJudge(deps)
-    this.#unread = new UnreadCounts({ ...deps, relations: deps.views.relations, log: new RoomLog(deps.store, deps.stream.current) })
+    const { relations, keptCounts: kept } = deps.views
+    this.#unread = new UnreadCounts({ ...deps, relations, kept, log: new RoomLog(deps.store, deps.stream.current) })
   }
 
   /** What to tell a user of an event; nothing where the rules do not notify, and of what was read meanwhile, or may not be seen. */

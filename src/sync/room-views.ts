@@ -8,6 +8,7 @@ import type { JsonObject } from '../spec/json.ts'
 import type { StateTrie } from '../spec/state-trie.ts'
 import { Aggregations } from './aggregations.ts'
 import { ClientEvents, type EventAudience } from './client-event.ts'
+import { KeptCounts } from './kept-counts.ts'
 import { Relations } from './relations.ts'
 import type { SyncSources } from './sources.ts'
 import { Viewpoint } from './viewpoint.ts'
@@ -32,6 +33,7 @@ export class RoomViews {
   readonly relations: Relations
   readonly events: ClientEvents
   readonly aggregations: Aggregations
+  readonly keptCounts: KeptCounts
   readonly #accountData: Pick<SyncSources['accountData'], 'ignoredUsers'>
 
   constructor(deps: {
@@ -46,6 +48,7 @@ export class RoomViews {
     this.relations = new Relations(deps.storage, deps.store)
     this.events = new ClientEvents(deps.store, deps.clock)
     this.aggregations = new Aggregations(this.events, this.relations)
+    this.keptCounts = new KeptCounts(deps.storage)
     this.#accountData = deps.accountData
   }
 

@@ -84,9 +84,9 @@ export class Sync {
   constructor(deps: SyncDeps) {
     this.#deps = deps
     const { views, tokens, sources } = deps
-    const { store, members, relations } = views
+    const { store, members, relations, keptCounts: kept } = views
     this.#log = new RoomLog(store, deps.stream.current)
-    const unread = new UnreadCounts({ store, log: this.#log, members, relations, sources })
+    const unread = new UnreadCounts({ store, log: this.#log, members, relations, kept, sources })
     this.#rooms = new RoomSections({ views, unread, tokens, sources })
     this.#deviceLists = new DeviceListTracker({ store, members, sources })
     this.shared = { log: this.#log, unread, deviceLists: this.#deviceLists, now: (userId) => this.#now(userId) }

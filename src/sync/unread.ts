@@ -4,6 +4,7 @@ import type { RoomId, UserId } from '../spec/event.ts'
 import type { JsonObject } from '../spec/json.ts'
 import { Lru } from '../storage/lru.ts'
 import type { Position } from '../streams/stream.ts'
+import type { KeptCounts } from './kept-counts.ts'
 import { mayNotify, PushJudge, readMarks } from './push-judge.ts'
 import type { Relations } from './relations.ts'
 import type { RoomLog } from './room-log.ts'
@@ -35,12 +36,16 @@ interface UnreadDeps {
   readonly log: RoomLog
   readonly members: MemberLists
   readonly relations: Relations
+  readonly kept: KeptCounts
   readonly sources: Pick<SyncSources, 'pushRules' | 'receipts' | 'accountData'>
 }
 
 /** How many of a room's newest events are looked at for what is unread. */
 const scanLimit = 1000
 const pageSize = 100
+const firstPageSize = 20
+/** Where more events than this were read for a count, it is kept. */
+const keepFrom = 50
 const none: Count = { notifications: 0, highlights: 0 }
 
 /**
@@ -88,38 +93,58 @@ export class UnreadCounts {
     const receipts = await this.#deps.sources.receipts.ofUser(room.roomId, userId)
     const basis = JSON.stringify([at.joinedAt, receipts.map(({ type, threadId, eventId }) => [type, threadId ?? '', eventId]).sort()])
     const key = keyOf(userId, room)
-    const known = this.#known.get(key)
+    const known = this.#known.get(key) ?? (await this.#kept(userId, room))
     if (known?.basis === basis && known.upTo === at.upTo) return known.counts
-    const fresh = known?.basis === basis && known.upTo < at.upTo ? await this.#deps.log.ofRoom(room.roomId, known.upTo, at.upTo) : undefined
-    // A redaction may take back what was counted.
-    const counts =
-      known && fresh && !fresh.some(({ event }) => event.type === 'm.room.redaction')
-        ? await this.#count(userId, room, { events: fresh, from: known.counts, marks: new Map() })
-        : await this.#recount(userId, room, { ...at, receipts })
+    const usable = known?.basis === basis && known.upTo < at.upTo ? known : undefined
+    const { counts, looked } = await this.#countTo(userId, room, { upTo: at.upTo, joinedAt: at.joinedAt, receipts, usable })
     if (!known || known.upTo <= at.upTo) this.#known.set(key, { upTo: at.upTo, basis, counts })
+    if (looked > keepFrom) this.#deps.kept.keep(userId, room.roomId, { upTo: at.upTo, basis, counts: [...counts] })
     return counts
   }
 
-  async #recount(userId: UserId, room: Room, at: When & { readonly receipts: readonly ReceiptEntry[] }): Promise<Counts> {
-    const marks = await readMarks(this.#deps.store, at.receipts)
-    const start = Math.max(at.joinedAt, marks.get('') ?? 0)
-    const events = await this.#eventsAfter(room.roomId, start)
-    return this.#count(userId, room, { events: events.filter(({ position }) => position <= at.upTo), from: new Map(), marks })
+  async #kept(userId: UserId, room: Room): Promise<Known | undefined> {
+    const kept = await this.#deps.kept.of(userId, room.roomId)
+    return kept && { ...kept, counts: new Map(kept.counts) }
   }
 
-  /** The room's newest events after a position, in the order in which they came. */
-  async #eventsAfter(roomId: RoomId, after: Position): Promise<EventRecord[]> {
+  /** Counts on from what is known, or anew; also how many events had to be read for it. */
+  async #countTo(
+    userId: UserId,
+    room: Room,
+    at: When & { readonly receipts: readonly ReceiptEntry[]; readonly usable: Known | undefined },
+  ): Promise<{ readonly counts: Counts; readonly looked: number }> {
+    const { usable, upTo } = at
+    const logged = usable && (await this.#deps.log.ofRoom(room.roomId, usable.upTo, upTo))
+    const marks = logged ? new Map<string, Position>() : await readMarks(this.#deps.store, at.receipts)
+    if (usable) {
+      const fresh = logged ?? (await this.#eventsIn(room.roomId, usable.upTo, upTo))
+      // A redaction may take back what was counted.
+      if (!fresh.some(({ event }) => event.type === 'm.room.redaction')) {
+        const counts = await this.#count(userId, room, { events: fresh, from: usable.counts, marks })
+        return { counts, looked: logged ? 0 : fresh.length }
+      }
+    }
+    const all = logged ? await readMarks(this.#deps.store, at.receipts) : marks
+    const events = await this.#eventsIn(room.roomId, Math.max(at.joinedAt, all.get('') ?? 0), upTo)
+    return { counts: await this.#count(userId, room, { events, from: new Map(), marks: all }), looked: events.length }
+  }
+
+  /** The room's newest events in (after, upTo], in the order in which they came. */
+  async #eventsIn(roomId: RoomId, after: Position, upTo: Position): Promise<EventRecord[]> {
     const events: EventRecord[] = []
     let from: { depth: number; position: number } | undefined
-    for (let seen = 0; seen < scanLimit; seen += pageSize) {
-      const page = await this.#deps.store.timeline(roomId, { direction: 'backwards', limit: pageSize, ...(from ? { from } : {}) })
+    // Most often little is new.
+    let limit = firstPageSize
+    for (let seen = 0; seen < scanLimit; seen += limit) {
+      if (from) limit = pageSize
+      const page = await this.#deps.store.timeline(roomId, { direction: 'backwards', limit, ...(from ? { from } : {}) })
       const newer = page.filter(({ position }) => position > after)
       events.push(...newer)
       const oldest = page.at(-1)
-      if (newer.length === 0 || page.length < pageSize || !oldest) break
+      if (newer.length === 0 || page.length < limit || !oldest) break
       from = { depth: oldest.event.depth, position: oldest.position }
     }
-    return events.sort((a, b) => a.position - b.position)
+    return events.filter(({ position }) => position <= upTo).sort((a, b) => a.position - b.position)
   }
 
   async #count(

@@ -4,6 +4,7 @@ import type { JsonObject } from '../../src/spec/json.ts'
 import { MemoryStorage } from '../../src/storage/memory.ts'
 import { childrenInOrder, orderedRelations, threadReplies } from '../../src/storage/tables/rooms.ts'
 import { at, encode, listAt, openClientApi, said } from './client-fixture.ts'
+import { eventsRead } from './events-read.ts'
 
 const alice = '@alice:a.example'
 
@@ -22,23 +23,6 @@ async function manyRelations() {
     await first.send(alice, roomId, 'reply', related(root, 'm.thread'))
   }
   return { storage, api: await openClientApi({ storage }), references, path: `/v1/rooms/${encode(roomId)}`, parent }
-}
-
-/** Counts the events that are read from storage. */
-function eventsRead(storage: MemoryStorage): () => number {
-  let count = 0
-  const read = storage.read.bind(storage)
-  storage.read = (tables, run) =>
-    read(tables, (tx) =>
-      run({
-        ...tx,
-        getMany: (table, keys) => {
-          if (table.name === 'events') count += keys.length
-          return tx.getMany(table, keys)
-        },
-      }),
-    )
-  return () => count
 }
 
 test('a page of threads, or of relations, reads about as many events as it shows, however many there are', async () => {

@@ -113,6 +113,15 @@ export interface StoredStickyEvent {
   readonly expiresTs: number
 }
 
+/** What was unread for a user in a room. */
+export interface StoredUnreadCounts {
+  readonly upTo: number
+  /** What the counts depend on beside the events. */
+  readonly basis: string
+  /** By thread. */
+  readonly counts: readonly (readonly [string, { readonly notifications: number; readonly highlights: number }])[]
+}
+
 /** Position → event. */
 export const events = table<number, StoredEvent>('events')
 /** Event id → position. */
@@ -154,6 +163,8 @@ export const delayedEvents = table<string, StoredDelayedEvent>('delayed_events')
 
 /** Position → a sticky event that came there. */
 export const stickyEvents = table<number, StoredStickyEvent>('sticky_events')
+/** [user id, room id] → what was unread at a position, where counting it took many events. */
+export const unreadCounts = table<readonly [UserId, RoomId], StoredUnreadCounts>('unread_counts')
 
 export const roomTables = {
   events,
