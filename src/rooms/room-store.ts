@@ -10,7 +10,6 @@ import { Lru } from '../storage/lru.ts'
 import {
   eventPositions,
   events,
-  memberships,
   pendingRedactions,
   rooms,
   type SentTransaction,
@@ -21,6 +20,7 @@ import {
 } from '../storage/tables/rooms.ts'
 import type { Position } from '../streams/stream.ts'
 import { eventView } from './event-view.ts'
+import { type LocalMembership, LocalMemberships } from './local-memberships.ts'
 import { LogTail } from './log-tail.ts'
 import { SentTransactions } from './sent-transactions.ts'
 import { Snapshots } from './snapshots.ts'
@@ -48,7 +48,7 @@ export interface Publication {
   readonly records?: readonly EventRecord[]
   readonly nodes?: readonly NodeHash[]
   /** Memberships of local users. */
-  readonly memberships?: readonly (readonly [UserId, RoomId, StoredMembership])[]
+  readonly memberships?: readonly LocalMembership[]
 }
 
 /** A place in a room's topological order. */
@@ -70,7 +70,7 @@ export class RoomStore implements RoomMembers {
   readonly #loading = new Map<RoomId, Promise<Room | undefined>>()
   readonly #records = new Lru<EventId, EventRecord>(20_000)
   readonly #snapshots: Snapshots
-  readonly #memberships = new Map<UserId, Promise<Map<RoomId, StoredMembership>>>()
+  readonly #memberships: LocalMemberships
   readonly #sent: SentTransactions
   readonly #tail: LogTail<EventRecord>
   readonly #listeners = new Set<(change: Publication) => void>()
@@ -79,6 +79,7 @@ export class RoomStore implements RoomMembers {
   constructor(storage: Storage, from: Position = Number.POSITIVE_INFINITY) {
     this.#storage = storage
     this.#snapshots = new Snapshots(storage)
+    this.#memberships = new LocalMemberships(storage)
     this.#sent = new SentTransactions(storage)
     this.#tail = new LogTail(from)
   }
@@ -207,14 +208,7 @@ export class RoomStore implements RoomMembers {
 
   /** Every membership of a local user, by room. */
   async memberships(userId: UserId): Promise<ReadonlyMap<RoomId, StoredMembership>> {
-    let loading = this.#memberships.get(userId)
-    if (!loading) {
-      loading = this.#storage
-        .read([memberships], (tx) => tx.range(memberships, { from: [userId, ''], to: [userId, last] }))
-        .then((rows) => new Map(rows.map(([[, roomId], membership]) => [roomId, membership])))
-      this.#memberships.set(userId, loading)
-    }
-    return loading
+    return this.#memberships.of(userId)
   }
 
   /** The event a device already sent to the room with this transaction id. */
@@ -284,15 +278,7 @@ export class RoomStore implements RoomMembers {
       this.#records.set(eventId, record)
       this.#sent.add(record.position, record.stored)
     }
-    for (const [userId, roomId, membership] of change.memberships ?? []) {
-      // A load under way may have read from before the commit: it is chained, not raced.
-      const loading = this.#memberships.get(userId)
-      if (loading)
-        this.#memberships.set(
-          userId,
-          loading.then((known) => new Map(known).set(roomId, membership)),
-        )
-    }
+    this.#memberships.add(change.memberships ?? [])
     for (const listener of this.#listeners) listener(change)
   }
 
