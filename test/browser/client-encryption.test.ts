@@ -48,7 +48,7 @@ test('another device is trusted once it has the recovery key, and reads what was
   const laptop = await register(await openApp(), 'alice')
   const roomId = await meet(laptop)
   await say(laptop, roomId, 'written before')
-  const all = { crossSigningReady: true, secretStorageReady: true, deviceIsSigned: true, backupIsActive: true }
+  const all = { crossSigningReady: true, secretStorageReady: true, deviceIsSigned: true, backupIsActive: true, backupKeyIsHere: true }
   await expect.poll(() => laptop.evaluate((client) => client.trust()), { timeout: 30_000 }).toEqual({ ...all, keysInBackup: 1 })
   const recoveryKey = await laptop.evaluate(({ session }) => session.recoveryKey)
   const tab = await openApp()

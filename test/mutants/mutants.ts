@@ -20,6 +20,7 @@ if (values.help) {
 interface Results {
   readonly numPassedTests: number
   readonly numFailedTests: number
+  readonly testResults: readonly { readonly assertionResults: readonly { readonly fullName: string; readonly status: string }[] }[]
 }
 
 /** Runs the tests that are to notice a fault, with the fault in place if there is one; `undefined` if the runner itself failed. */
@@ -47,6 +48,12 @@ async function run(killers: readonly Killer[], fault: Fault | undefined): Promis
   }
 }
 
+function namesOfFailed({ testResults }: Results): string[] {
+  return testResults
+    .flatMap(({ assertionResults }) => assertionResults)
+    .flatMap(({ fullName, status }) => (status === 'failed' ? fullName : []))
+}
+
 /** What is wrong with a fault's tests; `undefined` if they notice it. */
 async function problemWith(fault: Fault): Promise<string | undefined> {
   const found = await run(fault.killers, fault)
@@ -61,6 +68,7 @@ const sound = await run(
 )
 const soundness = sound && sound.numFailedTests === 0 && sound.numPassedTests > 0
 console.log(soundness ? `without faults ${sound.numPassedTests} tests pass` : 'without faults the tests must pass, and do not')
+if (sound && !soundness) for (const name of namesOfFailed(sound)) console.log(`  ${name}`)
 let failed = soundness ? 0 : 1
 for (const fault of soundness ? chosen : []) {
   const problem = await problemWith(fault)
