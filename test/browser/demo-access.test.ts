@@ -71,6 +71,38 @@ test('the keyboard alone leads from the first page to a message', async ({ demo,
   await expect(said(page, 'one two')).toBeVisible()
 })
 
+test('nobody gets past the recovery key who does not type its last group', async ({ demo, page }) => {
+  await page.goto(demo.urlOf('Alice'))
+  await page.getByLabel('Your name').fill('Alice')
+  await page.getByRole('button', { name: 'Begin' }).click()
+  const kept = page.getByRole('button', { name: 'I have kept it' })
+  const lastGroup = page.getByLabel('Last group of the key')
+  await expect(kept).toBeDisabled({ timeout: 30_000 })
+  const last = await page.getByRole('list', { name: 'Recovery key' }).getByRole('listitem').last().innerText()
+  await lastGroup.fill([...last].reverse().join('').replace(/^./, '#'))
+  await expect(kept).toBeDisabled()
+  await lastGroup.press('Enter')
+  await expect(lastGroup).toBeVisible()
+  await lastGroup.fill(last)
+  await expect(kept).toBeEnabled()
+})
+
+test('the page is light or dark as the system is', async ({ begin }) => {
+  const { page } = await begin('Alice')
+  const brightness = async (colorScheme: 'light' | 'dark') => {
+    await page.emulateMedia({ colorScheme })
+    return page.evaluate(() => {
+      const [paper, ink] = [getComputedStyle(document.body).backgroundColor, getComputedStyle(document.body).color]
+      const sum = (color: string) => (color.match(/[\d.]+/g) ?? []).slice(0, 3).reduce((total, part) => total + Number(part), 0)
+      return { paper: sum(paper), ink: sum(ink) }
+    })
+  }
+  const light = await brightness('light')
+  expect(light.paper).toBeGreaterThan(light.ink)
+  const dark = await brightness('dark')
+  expect(dark.ink).toBeGreaterThan(dark.paper)
+})
+
 test('a new message is announced, and the page says how many are unread', async ({ begin }) => {
   const { page: alice } = await begin('Alice')
   await createRoom(alice, 'Porch', { open: true })
