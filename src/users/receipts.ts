@@ -147,7 +147,7 @@ export class Receipts {
       this.#marks.note(anything, newest)
       for (const { entry } of moved) if (serverNameOf(entry.userId) === this.#serverName) this.#marks.note(entry.userId, newest)
     }
-    await this.#stream.commit(moved.length, writes, { durability: 'relaxed', published })
+    await this.#stream.commit(moved.length, writes, { published })
     return true
   }
 

@@ -98,6 +98,23 @@ const cases: Readonly<Record<string, Case>> = {
     }),
     once: 1,
   },
+  'a read receipt': {
+    prepare: async (leader) => {
+      const token = await leader.register('alice')
+      const room = `/rooms/${encodeURIComponent(await createRoom(leader, token))}`
+      const { event_id: eventId } = await leader.get(token, `${room}/state/m.room.create/?format=event`)
+      return {
+        request: {
+          method: 'POST',
+          path: `/_matrix/client/v3${room}/receipt/m.read/${encodeURIComponent(String(eventId))}`,
+          body: {},
+          token,
+        },
+        effects: async (next) => JSON.stringify(await next.get(token, '/sync')).split('"m.read"').length - 1,
+      }
+    },
+    once: 1,
+  },
   'an account that is not logged in': {
     prepare: async () => ({
       request: { ...registration('alice'), body: { ...registration('alice').body, inhibit_login: true } },
