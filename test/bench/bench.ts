@@ -7,6 +7,7 @@ const help = `npm run bench -- [options]
   --members NUMBER   how many users are in it (default 10000)
   relay              the relay: CPU of a transaction, many tabs
   --tabs NUMBER      how many of them (default 200)
+  headless           how soon headless homeservers are ready
   --rooms NUMBER     how many rooms the account is in (default 500)
   --messages NUMBER  how many messages each of them has (default 4)
   --alone            without Synapse`
@@ -26,4 +27,5 @@ if (values.help) console.log(help)
 else if (positionals.includes('engine')) await (await import('./engine.ts')).benchEngine()
 else if (positionals.includes('join')) await (await import('./big-join.ts')).benchJoin(Number(values.members), { alone: values.alone })
 else if (positionals.includes('relay')) await (await import('./relay.ts')).benchRelay(Number(values.tabs))
+else if (positionals.includes('headless')) await (await import('./headless.ts')).benchHeadless()
 else await clientRows({ rooms: Number(values.rooms), messagesPerRoom: Number(values.messages) }, { alone: values.alone })
