@@ -1,6 +1,6 @@
 import { spawn } from 'node:child_process'
 import { once } from 'node:events'
-import { mkdtemp, readFile, rm, writeFile } from 'node:fs/promises'
+import { mkdtemp, readdir, readFile, rm, writeFile } from 'node:fs/promises'
 import { request as httpsRequest } from 'node:https'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
@@ -41,6 +41,17 @@ function serverName(url: string, tls: { serverName: string; ca: string }): Promi
     })
     sent.on('error', reject).end()
   })
+}
+
+/** What each password's hash cost, as the files of Chromium's IndexedDB have it. */
+async function passwordCosts(dataDir: string): Promise<string[]> {
+  const files = await readdir(join(directory, dataDir), { recursive: true, withFileTypes: true })
+  const costs = new Set<string>()
+  for (const file of files.filter((each) => each.isFile())) {
+    const text = await readFile(join(file.parentPath, file.name), 'latin1')
+    for (const [, cost = ''] of text.matchAll(/\$argon2id\$v=19\$(m=\d+,t=\d+,p=\d+)\$/g)) costs.add(cost)
+  }
+  return [...costs].sort()
 }
 
 const registration = { username: 'alice', password: 'secret words', auth: { type: 'm.login.dummy' } }
@@ -95,6 +106,19 @@ describe('headless', () => {
     const trustedCaFiles = ['host/ca.pem']
     await expect(joinWith('one', { trustedCaFiles })).rejects.toThrow(/50[0-9]/)
     await expect(joinWith('two', { allowPrivateAddresses: true })).rejects.toThrow(/50[0-9]/)
+  })
+
+  test('hashes passwords at full cost unless it is told to be fast', async () => {
+    const homeservers = [{ serverName: 'hs1', dataDir: 'one' }]
+    const program = await start({ homeservers, openRegistration: true })
+    await register(program.url('hs1'))
+    await program.stop('SIGTERM')
+    expect(await passwordCosts('one')).toEqual(['m=19456,t=2,p=1'])
+    const fast = await start({ homeservers, openRegistration: true, fastPasswordHash: true })
+    await MatrixUser.register(fast.url('hs1'), 'bob')
+    await fast.stop('SIGTERM')
+    programs = []
+    expect(await passwordCosts('one')).toEqual(['m=19456,t=2,p=1', 'm=8,t=1,p=1'])
   })
 
   test('names the mistakes in its configuration and ends', async () => {
