@@ -11,6 +11,7 @@ import { roomRelationsEndpoints } from '../api/client/room-relations.ts'
 import { roomSearchEndpoints } from '../api/client/room-search.ts'
 import { roomUpgradeEndpoints } from '../api/client/room-upgrade.ts'
 import { spaceEndpoints } from '../api/client/spaces.ts'
+import { threadSubscriptionsEndpoints } from '../api/client/thread-subscriptions.ts'
 import type { Endpoint } from '../http/endpoint.ts'
 import { Spaces } from '../rooms/spaces.ts'
 import type { RoomId, ServerName } from '../spec/event.ts'
@@ -34,6 +35,7 @@ export async function roomApi(parts: ClientParts): Promise<Endpoint[]> {
     ...roomHistoryEndpoints({ ...shared, history }),
     ...roomMembershipEndpoints({ ...shared, inherit }),
     ...roomRelationsEndpoints(shared),
+    ...threadSubscriptionsEndpoints(shared),
     ...roomCreationEndpoints({ creator, inherit }),
     ...roomDirectoryEndpoints({ ...shared, remotePublicRooms: (server, request) => remotes.directory.publicRooms(server, request) }),
     ...spaceEndpoints({ ...shared, spaces: new Spaces({ ...shared, remoteRoom: (roomId, via) => remoteRoom(parts, roomId, via) }) }),

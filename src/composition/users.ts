@@ -17,6 +17,7 @@ import { RegistrationTokens } from '../users/registration-tokens.ts'
 import { Sessions } from '../users/sessions.ts'
 import { SingleUseSecrets } from '../users/single-use.ts'
 import { Tags } from '../users/tags.ts'
+import { ThreadSubscriptions } from '../users/thread-subscriptions.ts'
 import { Tokens } from '../users/tokens.ts'
 import { Typing } from '../users/typing.ts'
 import type { Federation } from './federation.ts'
@@ -48,6 +49,7 @@ export async function composeUsers(
     standingChanged: () => tokens.forgetStandings(),
   })
   const accountData = new AccountData({ ...ports, implied: impliedAccountData })
+  const pushRules = new PushRules({ accountData })
   const shared = { ...ports, serverName, sendEphemeral: federation.sender.sendEphemeral }
   return {
     accounts,
@@ -58,7 +60,7 @@ export async function composeUsers(
     openIdTokens: new OpenIdTokens({ storage, clock, random }),
     presence: await Presence.open(shared),
     profiles: new Profiles({ storage, serverName, remote: remotes.users }),
-    pushRules: new PushRules({ accountData }),
+    pushRules,
     pushers,
     readMarkers: new ReadMarkers({ ...ports, accountData }),
     receipts: new Receipts(shared),
@@ -66,6 +68,7 @@ export async function composeUsers(
     sessions: new Sessions({ ...withDevices, devices }),
     singleUse: new SingleUseSecrets({ storage, clock, random }),
     tags: new Tags({ accountData }),
+    threadSubscriptions: new ThreadSubscriptions({ ...ports, pushRules }),
     tokens,
     typing: new Typing(shared),
   }

@@ -8,8 +8,12 @@ const sound = (value: string): JsonObject => ({ set_tweak: 'sound', value })
 const matches = (key: string, pattern: string): JsonObject => ({ kind: 'event_match', key, pattern })
 const hasTwoMembers: JsonObject = { kind: 'room_member_count', is: '2' }
 
+/** Silences the threads that a user does not subscribe to: on from their first subscription, see `users/thread-subscriptions.ts`. */
+export const unsubscribedThreadRuleId = '.io.element.msc4306.rule.unsubscribed_thread'
+const disabled: readonly string[] = ['.m.rule.master', unsubscribedThreadRuleId]
+
 function rule(ruleId: string, conditions: JsonObject[], actions: JsonValue[]): PushRule {
-  return { rule_id: ruleId, default: true, enabled: ruleId !== '.m.rule.master', conditions, actions }
+  return { rule_id: ruleId, default: true, enabled: !disabled.includes(ruleId), conditions, actions }
 }
 
 /**
@@ -17,7 +21,23 @@ function rule(ruleId: string, conditions: JsonObject[], actions: JsonValue[]): P
  * them in their kind, except that nothing goes before `.m.rule.master`.
  */
 export function defaultPushRules(userId: UserId): PushRuleset {
-  return { override: overrideRules(userId), content: [], room: [], sender: [], underride: underrideRules() }
+  return {
+    override: overrideRules(userId),
+    content: [],
+    postcontent: threadRules(),
+    room: [],
+    sender: [],
+    underride: underrideRules(),
+  }
+}
+
+/** Of MSC4306, as Synapse's `rust/src/push/base_rules.rs` has them. */
+function threadRules(): PushRule[] {
+  const isSubscribed = (subscribed: boolean): JsonObject => ({ kind: 'io.element.msc4306.thread_subscription', subscribed })
+  return [
+    rule(unsubscribedThreadRuleId, [isSubscribed(false)], []),
+    rule('.io.element.msc4306.rule.subscribed_thread', [isSubscribed(true)], [notify, sound('default')]),
+  ]
 }
 
 function overrideRules(userId: UserId): PushRule[] {

@@ -10,19 +10,20 @@ export type PushRule = {
   readonly default: boolean
   readonly enabled: boolean
   readonly actions: JsonValue[]
-  /** Of `override` and `underride` rules. */
+  /** Of `override`, `postcontent` and `underride` rules. */
   readonly conditions?: JsonObject[]
   /** Of `content` rules. */
   readonly pattern?: string
 }
 
-export type PushRuleKind = 'override' | 'content' | 'room' | 'sender' | 'underride'
+/** `postcontent` is of MSC4306, and has predefined rules alone. */
+export type PushRuleKind = 'override' | 'content' | 'postcontent' | 'room' | 'sender' | 'underride'
 
 /** All rules of a user, within each kind the most important first. */
 export type PushRuleset = Readonly<Record<PushRuleKind, readonly PushRule[]>>
 
 /** The kinds in the order in which they are tried. */
-export const pushRuleKinds: readonly PushRuleKind[] = ['override', 'content', 'room', 'sender', 'underride']
+export const pushRuleKinds: readonly PushRuleKind[] = ['override', 'content', 'postcontent', 'room', 'sender', 'underride']
 
 /** For whom and in what room an event is judged. */
 export interface PushContext {
@@ -32,6 +33,8 @@ export interface PushContext {
   /** Joined members of the room. */
   readonly memberCount: number
   readonly powerLevels: PowerLevels
+  /** Whether the user subscribes to the thread that the event is in; absent where it is in none (MSC4306). */
+  readonly threadSubscribed?: boolean
 }
 
 /** What the rule that matched asks for. */
@@ -71,6 +74,7 @@ interface Case {
 function ruleMatches(kind: PushRuleKind, rule: PushRule, { event, context }: Case): boolean {
   switch (kind) {
     case 'override':
+    case 'postcontent':
     case 'underride':
       return (rule.conditions ?? []).every((condition) => conditionHolds(condition, { event, context }))
     case 'content':
@@ -83,9 +87,10 @@ function ruleMatches(kind: PushRuleKind, rule: PushRule, { event, context }: Cas
 }
 
 function conditionHolds(condition: JsonObject, { event, context }: Case): boolean {
-  const { kind, key, pattern, value, is } = condition
+  const { kind, key, pattern, value, is, subscribed } = condition
   if (kind === 'contains_display_name') return containsDisplayName(event, context.displayName)
   if (kind === 'room_member_count') return typeof is === 'string' && countMatches(is, context.memberCount)
+  if (kind === 'io.element.msc4306.thread_subscription') return typeof subscribed === 'boolean' && subscribed === context.threadSubscribed
   if (typeof key !== 'string') return false
   switch (kind) {
     case 'event_match':

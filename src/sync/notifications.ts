@@ -2,10 +2,12 @@ import type { EventRecord, TimelinePoint } from '../rooms/room-store.ts'
 import type { JsonObject } from '../spec/json.ts'
 import type { PushVerdict } from '../spec/push-rules.ts'
 import type { Position } from '../streams/stream.ts'
-import { mayNotify, PushJudge, readMarks } from './push-judge.ts'
+import { type JudgeSources, mayNotify, PushJudge, readMarks } from './push-judge.ts'
 import type { Reader, RoomView, RoomViews } from './room-views.ts'
 import type { SyncSources } from './sources.ts'
 import { pointOf } from './timeline.ts'
+
+type NotificationSources = JudgeSources & Pick<SyncSources, 'receipts'>
 
 interface Notification {
   readonly record: EventRecord
@@ -21,13 +23,14 @@ const roomLimit = 500
 /** Lists what users were notified of (Client-Server API, `GET /notifications`). */
 export class Notifications {
   readonly #views: RoomViews
-  readonly #sources: Pick<SyncSources, 'pushRules' | 'accountData' | 'receipts'>
+  readonly #sources: NotificationSources
   readonly #judge: PushJudge
 
-  constructor(deps: { readonly views: RoomViews; readonly sources: Pick<SyncSources, 'pushRules' | 'accountData' | 'receipts'> }) {
+  constructor(deps: { readonly views: RoomViews; readonly sources: NotificationSources }) {
     this.#views = deps.views
     this.#sources = deps.sources
-    this.#judge = new PushJudge({ store: deps.views.store, members: deps.views.members, sources: deps.sources })
+    const { store, members, relations } = deps.views
+    this.#judge = new PushJudge({ store, members, relations, sources: deps.sources })
   }
 
   /** The newest notifications from before a position; `next` goes on from them. */
@@ -62,7 +65,7 @@ export class Notifications {
       const page = await store.timeline(view.room.roomId, { direction: 'backwards', limit: pageSize, ...(place ? { from: place } : {}) })
       const candidates = page.filter((record) => record.position < wish.before && mayNotify(record))
       for (const record of await view.viewpoint.visible(candidates)) {
-        const verdict = judge(record.event)
+        const verdict = await judge(record.event)
         if (!verdict?.notify || (wish.highlightsOnly && !verdict.highlight)) continue
         const mark = Math.max(marks.get('') ?? 0, marks.get(await relations.threadOf(record.event)) ?? 0)
         found.push({ record, verdict, view, read: record.position <= mark })

@@ -5,33 +5,41 @@ import type { RoomEvent, UserId } from '../spec/event.ts'
 import { powerLevelsOf } from '../spec/power-levels.ts'
 import { evaluatePushRules, type PushContext, type PushVerdict } from '../spec/push-rules.ts'
 import type { Position } from '../streams/stream.ts'
+import type { Relations } from './relations.ts'
 import type { ReceiptEntry, SyncSources } from './sources.ts'
+
+/** What of users push rules are judged by. */
+export type JudgeSources = Pick<SyncSources, 'pushRules' | 'accountData' | 'threadSubscriptions'>
+
+interface JudgeDeps {
+  readonly store: RoomStore
+  readonly members: MemberLists
+  readonly relations: Relations
+  readonly sources: JudgeSources
+}
 
 /** Judges events by their readers' push rules. */
 export class PushJudge {
-  readonly #deps: {
-    readonly store: RoomStore
-    readonly members: MemberLists
-    readonly sources: Pick<SyncSources, 'pushRules' | 'accountData'>
-  }
+  readonly #deps: JudgeDeps
 
-  constructor(deps: {
-    readonly store: RoomStore
-    readonly members: MemberLists
-    readonly sources: Pick<SyncSources, 'pushRules' | 'accountData'>
-  }) {
+  constructor(deps: JudgeDeps) {
     this.#deps = deps
   }
 
   /** What a user's rules say to events of a room, as both are now; nothing of one's own events and of those of someone ignored. */
-  async of(userId: UserId, room: Room): Promise<(event: RoomEvent) => PushVerdict | undefined> {
-    const { sources } = this.#deps
-    const [rules, context, ignored] = await Promise.all([
+  async of(userId: UserId, room: Room): Promise<(event: RoomEvent) => Promise<PushVerdict | undefined>> {
+    const { sources, relations } = this.#deps
+    const [rules, context, ignored, threads] = await Promise.all([
       sources.pushRules.of(userId),
       this.#context(userId, room),
       sources.accountData.ignoredUsers(userId),
+      sources.threadSubscriptions.inRoom(userId, room.roomId),
     ])
-    return (event) => (ignored.has(event.sender) ? undefined : evaluatePushRules(rules, event, context))
+    return async (event) => {
+      if (ignored.has(event.sender)) return undefined
+      const thread = await relations.threadOf(event)
+      return evaluatePushRules(rules, event, thread === 'main' ? context : { ...context, threadSubscribed: threads.has(thread) })
+    }
   }
 
   async #context(userId: UserId, room: Room): Promise<PushContext> {

@@ -9,7 +9,7 @@ import { evaluatePushRules, type PushVerdict } from '../spec/push-rules.ts'
 import { rulesOf } from '../spec/room-version.ts'
 import type { StoredMembership } from '../storage/tables/rooms.ts'
 import type { Stream } from '../streams/stream.ts'
-import { mayNotify, PushJudge, readMarks } from './push-judge.ts'
+import { type JudgeSources, mayNotify, PushJudge, readMarks } from './push-judge.ts'
 import { RoomLog } from './room-log.ts'
 import type { RoomViews } from './room-views.ts'
 import type { SyncSources } from './sources.ts'
@@ -29,7 +29,7 @@ interface PushNotificationsDeps {
   readonly store: RoomStore
   readonly members: MemberLists
   readonly views: RoomViews
-  readonly sources: Pick<SyncSources, 'pushRules' | 'accountData' | 'receipts'>
+  readonly sources: JudgeSources & Pick<SyncSources, 'receipts'>
 }
 
 /** What users are to be pushed, by their push rules (Client-Server API, "Push Notifications"; Push Gateway API). */
@@ -40,8 +40,8 @@ export class PushNotifications {
 
   constructor(deps: PushNotificationsDeps) {
     this.#deps = deps
-    this.#judge = new PushJudge(deps)
     const { relations, keptCounts: kept } = deps.views
+    this.#judge = new PushJudge({ ...deps, relations })
     this.#unread = new UnreadCounts({ ...deps, relations, kept, log: new RoomLog(deps.store, deps.stream.current) })
   }
 
@@ -53,7 +53,8 @@ export class PushNotifications {
     const isInvite = membership?.membership === 'invite' && membership.eventId === event.eventId
     if (membership?.membership !== 'join' && !isInvite) return undefined
     const room = await this.#deps.store.room(event.roomId)
-    const verdict = room && (await this.#judge.of(userId, room))(event)
+    const judge = room && (await this.#judge.of(userId, room))
+    const verdict = await judge?.(event)
     if (!verdict?.notify || !(isInvite || (await this.#isNews(userId, record)))) return undefined
     return notificationOf(event, verdict, { userId, content: currentContent(record), ...(await this.#roomFields(event)) })
   }

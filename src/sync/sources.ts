@@ -1,4 +1,4 @@
-import type { RoomId, UserId } from '../spec/event.ts'
+import type { EventId, RoomId, UserId } from '../spec/event.ts'
 import type { JsonObject } from '../spec/json.ts'
 import type { PushRuleset } from '../spec/push-rules.ts'
 import type { Position } from '../streams/stream.ts'
@@ -20,6 +20,15 @@ export interface ReceiptEntry {
   readonly ts: number
 }
 
+/** A thread that a user subscribes to, or does no more. */
+export interface ThreadSubscriptionChange {
+  readonly roomId: RoomId
+  readonly root: EventId
+  readonly subscribed: boolean
+  readonly automatic: boolean
+  readonly position: Position
+}
+
 export type PresenceState = 'online' | 'unavailable' | 'offline'
 
 /** What `/sync` reads of users and their devices, beside rooms. "Since" excludes, "up to" includes. */
@@ -31,6 +40,13 @@ export interface SyncSources {
     blocksInvites(userId: UserId): Promise<boolean>
   }
   readonly pushRules: { of(userId: UserId): Promise<PushRuleset> }
+  readonly threadSubscriptions: {
+    inRoom(userId: UserId, roomId: RoomId): Promise<ReadonlySet<EventId>>
+    newest(
+      userId: UserId,
+      span: { readonly since: Position; readonly upTo: Position; readonly limit: number },
+    ): Promise<{ readonly changes: readonly ThreadSubscriptionChange[]; readonly olderUpTo: Position | undefined }>
+  }
   readonly filters: { get(userId: UserId, filterId: string): Promise<JsonObject | undefined> }
   readonly receipts: {
     changedSince(since: Position, upTo: Position): Promise<readonly ReceiptEntry[]>

@@ -5,7 +5,7 @@ import type { JsonObject } from '../spec/json.ts'
 import { Lru } from '../storage/lru.ts'
 import type { Position } from '../streams/stream.ts'
 import type { KeptCounts } from './kept-counts.ts'
-import { mayNotify, PushJudge, readMarks } from './push-judge.ts'
+import { type JudgeSources, mayNotify, PushJudge, readMarks } from './push-judge.ts'
 import type { Relations } from './relations.ts'
 import type { RoomLog } from './room-log.ts'
 import type { ReceiptEntry, SyncSources } from './sources.ts'
@@ -37,7 +37,7 @@ interface UnreadDeps {
   readonly members: MemberLists
   readonly relations: Relations
   readonly kept: KeptCounts
-  readonly sources: Pick<SyncSources, 'pushRules' | 'receipts' | 'accountData'>
+  readonly sources: JudgeSources & Pick<SyncSources, 'receipts'>
 }
 
 /** How many of a room's newest events are looked at for what is unread. */
@@ -86,7 +86,8 @@ export class UnreadCounts {
     const takesBack = fresh.some(({ event }) => event.sender === userId || event.type === 'm.room.redaction')
     if (takesBack && !wasZero) return true
     const judge = await this.#judge.of(userId, room)
-    return fresh.some((record) => mayNotify(record) && judge(record.event)?.notify)
+    for (const record of fresh) if (mayNotify(record) && (await judge(record.event))?.notify) return true
+    return false
   }
 
   async #counts(userId: UserId, room: Room, at: When): Promise<Counts> {
@@ -161,7 +162,7 @@ export class UnreadCounts {
       // Whoever sends an event has read what came before it.
       if (event.sender === userId) counts.delete(thread)
       else if (position > (what.marks.get(thread) ?? 0)) {
-        const verdict = judge(event)
+        const verdict = await judge(event)
         const count = { notifications: 1, highlights: verdict?.highlight ? 1 : 0 }
         if (verdict?.notify) counts.set(thread, sum(counts.get(thread) ?? none, count))
       }

@@ -1,6 +1,15 @@
 import { last, put, remove, removeRange, type Storage, type Write } from '../ports/storage.ts'
 import type { UserId } from '../spec/event.ts'
-import { accountData, accountDataLog, accounts, devices, filters, profiles, type StoredDevice } from '../storage/tables/users.ts'
+import {
+  accountData,
+  accountDataLog,
+  accounts,
+  devices,
+  filters,
+  profiles,
+  type StoredDevice,
+  threadSubscriptions,
+} from '../storage/tables/users.ts'
 import type { Position, Stream } from '../streams/stream.ts'
 import type { DeviceChange, DeviceChanges } from './device-changes.ts'
 import type { Pushers } from './pushers.ts'
@@ -87,6 +96,7 @@ export class Devices {
     const all = (await this.list(userId)).map(({ deviceId }) => deviceId)
     await this.#remove(userId, all, [
       put(accounts, userId, { ...kept, deactivated: true }),
+      removeRange(threadSubscriptions, { from: [userId, '', ''], to: [userId, last, last] }),
       ...(erase ? erasure(userId) : []),
       ...alongside,
     ])

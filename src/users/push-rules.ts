@@ -131,6 +131,7 @@ function rulesetOf(rulesOf: (kind: PushRuleKind) => readonly PushRule[]): PushRu
   return {
     override: rulesOf('override'),
     content: rulesOf('content'),
+    postcontent: rulesOf('postcontent'),
     room: rulesOf('room'),
     sender: rulesOf('sender'),
     underride: rulesOf('underride'),

@@ -16,6 +16,7 @@ import { roomUpgradeEndpoints } from '../../src/api/client/room-upgrade.ts'
 import { slidingSyncEndpoints } from '../../src/api/client/sliding-sync.ts'
 import { spaceEndpoints } from '../../src/api/client/spaces.ts'
 import { syncEndpoints } from '../../src/api/client/sync.ts'
+import { threadSubscriptionsEndpoints } from '../../src/api/client/thread-subscriptions.ts'
 import { userSending } from '../../src/api/client/user-sending.ts'
 import { createHandler } from '../../src/http/router.ts'
 import { DeviceLists } from '../../src/keys/device-lists.ts'
@@ -63,6 +64,7 @@ import { impliedAccountData, PushRules } from '../../src/users/push-rules.ts'
 import { ReadMarkers } from '../../src/users/read-markers.ts'
 import { Receipts } from '../../src/users/receipts.ts'
 import { Tags } from '../../src/users/tags.ts'
+import { ThreadSubscriptions } from '../../src/users/thread-subscriptions.ts'
 import { Typing } from '../../src/users/typing.ts'
 import { nodeSigner, nodeVerifier } from '../simulation/node-signer.ts'
 import { SeededRandom } from '../simulation/seeded-random.ts'
@@ -142,6 +144,7 @@ export async function openClientApi(options: FixtureOptions = {}) {
   }
   const accountData = new AccountData({ ...userPorts, implied: impliedAccountData })
   const pushRules = new PushRules({ accountData })
+  const threadSubscriptions = new ThreadSubscriptions({ storage, stream, pushRules })
   const tags = new Tags({ accountData })
   const inherit = inheritance({ store, tags, pushRules })
   const filters = new Filters(userPorts)
@@ -151,7 +154,7 @@ export async function openClientApi(options: FixtureOptions = {}) {
   const oneTimeKeys = new OneTimeKeys(userPorts)
   const deviceLists = new DeviceLists({ ...userPorts, oneTimeKeys })
   const toDevice = new ToDevice(userPorts)
-  const sources = { accountData, pushRules, filters, receipts, typing, presence, deviceLists, oneTimeKeys, toDevice }
+  const sources = { accountData, pushRules, threadSubscriptions, filters, receipts, typing, presence, deviceLists, oneTimeKeys, toDevice }
 
   const tokens = new Tokens(options.incarnation ?? 1, stream)
   const views = new RoomViews({ storage, clock, store, members, accountData })
@@ -182,6 +185,7 @@ export async function openClientApi(options: FixtureOptions = {}) {
       ...roomStateEndpoints({ views, tokens }),
       ...roomHistoryEndpoints({ views, history, tokens }),
       ...roomRelationsEndpoints({ views, tokens }),
+      ...threadSubscriptionsEndpoints({ threadSubscriptions, views, tokens }),
       ...roomDirectoryEndpoints({
         directory,
         store,

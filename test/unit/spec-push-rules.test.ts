@@ -81,7 +81,7 @@ function rule(changes: Partial<PushRule>): PushRule {
 }
 
 function withRules(kind: PushRuleKind, ...rules: PushRule[]) {
-  return { override: [], content: [], room: [], sender: [], underride: [], [kind]: rules }
+  return { override: [], content: [], postcontent: [], room: [], sender: [], underride: [], [kind]: rules }
 }
 
 /** Whether a rule of one condition matches an event. */
@@ -164,6 +164,15 @@ describe('the condition', () => {
     expect(holds({ kind: 'sender_notification_permission' }, { ...text('hi'), sender: '@mod:hs1' })).toBe(false)
   })
 
+  test('thread_subscription asks whether the user subscribes to the thread of the event, if it is in one', () => {
+    const is = (subscribed: JsonValue, context: Partial<PushContext>) =>
+      holds({ kind: 'io.element.msc4306.thread_subscription', subscribed }, text('hi'), context)
+    expect(is(true, { threadSubscribed: true })).toBe(true)
+    expect(is(false, { threadSubscribed: true })).toBe(false)
+    expect(is(false, { threadSubscribed: false })).toBe(true)
+    expect(is(true, {}) || is(false, {}) || is('x', {})).toBe(false)
+  })
+
   test('of an unknown kind never holds', () => {
     const unknown: JsonObject[] = [{ kind: 'org.example.new', key: 'type' }, { kind: 5 }, {}]
     for (const condition of unknown) expect(holds(condition, text('hi'))).toBe(false)
@@ -171,10 +180,11 @@ describe('the condition', () => {
 })
 
 describe('rules', () => {
-  test('of the kinds override, content, room, sender, underride are tried in this order, the first that matches decides', () => {
+  test('of the kinds override, content, postcontent, room, sender, underride are tried in this order, the first that matches decides', () => {
     const all = {
       override: [rule({ rule_id: 'o', conditions: [] })],
       content: [rule({ rule_id: 'c', pattern: 'hi' })],
+      postcontent: [rule({ rule_id: 'p', conditions: [] })],
       room: [rule({ rule_id: '!room:hs1' })],
       sender: [rule({ rule_id: '@alice:hs1' })],
       underride: [rule({ rule_id: 'u' }), rule({ rule_id: 'never' })],
@@ -188,18 +198,20 @@ describe('rules', () => {
       remaining = {
         override: without(remaining.override),
         content: without(remaining.content),
+        postcontent: without(remaining.postcontent),
         room: without(remaining.room),
         sender: without(remaining.sender),
         underride: without(remaining.underride),
       }
     }
-    expect(order).toEqual(['o', 'c', '!room:hs1', '@alice:hs1', 'u'])
+    expect(order).toEqual(['o', 'c', 'p', '!room:hs1', '@alice:hs1', 'u'])
   })
 
   test('that are disabled, or for another room, sender or word, do not match', () => {
     const others = {
       override: [rule({ enabled: false })],
       content: [rule({ pattern: 'ho' }), rule({})],
+      postcontent: [rule({ conditions: [{ kind: 'io.element.msc4306.thread_subscription', subscribed: true }] })],
       room: [rule({ rule_id: '!other:hs1' })],
       sender: [rule({ rule_id: '@carol:hs1' })],
       underride: [rule({ conditions: [{ kind: 'unknown' }] })],

@@ -14,6 +14,7 @@ const unstableFeatures: JsonObject = {
   'org.matrix.msc4108': true,
   'org.matrix.msc4140': true,
   'org.matrix.msc4143': true,
+  'org.matrix.msc4306': true,
   'org.matrix.msc4354': true,
   'org.matrix.simplified_msc3575': true,
 }

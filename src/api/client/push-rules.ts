@@ -113,6 +113,7 @@ function ownRule(
   { kind, ruleId }: RuleName,
   rule: { actions: JsonValue[]; conditions?: JsonObject[] | undefined; pattern?: string | undefined },
 ): PushRule {
+  if (kind === 'postcontent') throw invalidParam('Rules of this kind are predefined')
   if (ruleId.startsWith('.')) throw invalidParam('Names that begin with a dot are reserved for predefined rules')
   if (/[/\\]/.test(ruleId) || ruleId.length > 255) throw invalidParam('The name of the rule is too long, or has a slash in it')
   return { rule_id: ruleId, default: false, enabled: true, actions: rule.actions, ...partsOf(kind, rule) }

@@ -66,6 +66,16 @@ export interface StoredAccountData {
   readonly position: number
 }
 
+/** A thread that a user subscribes to, or did. */
+export interface StoredThreadSubscription {
+  readonly subscribed: boolean
+  /** Whether a client subscribed by itself. */
+  readonly automatic: boolean
+  readonly position: number
+  /** How deep the room was when the user unsubscribed. */
+  readonly depth?: number
+}
+
 export interface StoredReceipt {
   readonly eventId: EventId
   readonly ts: number
@@ -129,6 +139,8 @@ export const profiles = table<UserId, JsonObject>('profiles')
 export const accountData = table<readonly [UserId, RoomId, string], StoredAccountData>('account_data')
 /** [user id, position] → what changed there; one row for each row of account data. */
 export const accountDataLog = table<readonly [UserId, number], readonly [RoomId, string]>('account_data_log')
+/** [user id, room id, thread root]. */
+export const threadSubscriptions = table<readonly [UserId, RoomId, EventId], StoredThreadSubscription>('thread_subscriptions')
 /** [user id, filter id]. */
 export const filters = table<readonly [UserId, string], JsonObject>('filters')
 /** [user id, app id, pushkey]. */

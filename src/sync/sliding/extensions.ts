@@ -8,6 +8,8 @@ import type { DeviceListTracker } from '../device-list-changes.ts'
 import type { RoomViews } from '../room-views.ts'
 import type { ReceiptEntry, SyncSources } from '../sources.ts'
 import { stickyLimit, writeSticky } from '../sticky.ts'
+import { mostThreadChanges, threadsJson } from '../thread-changes.ts'
+import type { Tokens } from '../token.ts'
 import { Viewpoint } from '../viewpoint.ts'
 import type { SentRoom } from './connections.ts'
 import type { RoomExtension, SlidingSyncBody } from './request.ts'
@@ -31,6 +33,8 @@ interface Told {
 }
 
 const mostMessages = 100
+const mostThreads = 100
+const threadsName = 'io.element.msc4308.thread_subscriptions'
 const stickyName = 'org.matrix.msc4354.sticky_events'
 
 interface Deps {
@@ -38,6 +42,7 @@ interface Deps {
   readonly deviceLists: DeviceListTracker
   readonly views: RoomViews
   readonly sticky: StickyEvents
+  readonly tokens: Tokens
 }
 
 /** Writes what a sliding sync asks for beside rooms (MSC4186, "Extensions"; MSC3884, MSC3885, MSC3959 to MSC3961). */
@@ -54,16 +59,17 @@ export class Extensions {
 
   async write(pass: ExtensionPass): Promise<Told> {
     const { to_device: toDevice, e2ee, account_data: accountData, receipts, typing, ...drafts } = pass.body.extensions ?? {}
-    const sticky = drafts[stickyName]
+    const [threads, sticky] = [drafts[threadsName], drafts[stickyName]]
     const told = await Promise.all([
       toDevice?.enabled ? this.#toDevice(pass, toDevice) : undefined,
       e2ee?.enabled ? this.#encryption(pass) : undefined,
       accountData?.enabled ? this.#accountData(pass, roomsOf(pass, accountData)) : undefined,
       receipts?.enabled ? this.#receipts(pass, roomsOf(pass, receipts)) : undefined,
       typing?.enabled ? this.#typing(pass, roomsOf(pass, typing)) : undefined,
+      threads?.enabled ? this.#threads(pass, threads.limit ?? mostThreads) : undefined,
       sticky?.enabled ? this.#sticky(pass, sticky) : undefined,
     ])
-    const names = ['to_device', 'e2ee', 'account_data', 'receipts', 'typing', stickyName] as const
+    const names = ['to_device', 'e2ee', 'account_data', 'receipts', 'typing', threadsName, stickyName] as const
     return {
       json: Object.fromEntries(told.flatMap((part, i): [string, JsonValue][] => (part?.json ? [[names[i] ?? '', part.json]] : []))),
       isNews: told.some((part) => part?.isNews),
@@ -157,6 +163,14 @@ export class Extensions {
     )
     const told = rooms.flatMap(([roomId, events]) => (events.length > 0 ? [[roomId, { events }] as const] : []))
     return news({ next_batch: `sticky_${through}`, rooms: Object.fromEntries(told) }, byRoom.size)
+  }
+
+  /** MSC4308, as Synapse's `handlers/sliding_sync/extensions.py` has it. */
+  async #threads({ userId, since, upTo }: ExtensionPass, limit: number): Promise<Partial<Told>> {
+    const span = { since: since ?? 0, upTo, limit: Math.min(limit, mostThreadChanges) }
+    const { changes, olderUpTo } = await this.#sources.threadSubscriptions.newest(userId, span)
+    const json = threadsJson(changes)
+    return news(olderUpTo === undefined ? json : { ...json, prev_batch: this.#deps.tokens.sync({ position: olderUpTo }) }, changes.length)
   }
 
   async #typing({ since, upTo, sent }: ExtensionPass, rooms: ReadonlySet<RoomId>): Promise<Partial<Told>> {

@@ -52,6 +52,9 @@ export const slidingSyncBody = v.object({
       account_data: v.nullish(roomExtension),
       receipts: v.nullish(roomExtension),
       typing: v.nullish(roomExtension),
+      'io.element.msc4308.thread_subscriptions': v.nullish(
+        v.object({ ...extension, limit: v.nullish(v.pipe(wholeNumber, v.minValue(1))) }),
+      ),
       'org.matrix.msc4354.sticky_events': v.nullish(
         v.object({
           ...extension,

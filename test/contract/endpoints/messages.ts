@@ -128,6 +128,49 @@ export const delayedEvents: Rows = {
   [`POST ${delayedPath}/:delayId/send`]: { request: delayed, others: 'anyone', errors: noDelayed },
 }
 
+const threadPath = '/_matrix/client/unstable/io.element.msc4306/rooms/:roomId/thread/:eventId/subscription'
+const threadListPath = '/_matrix/client/unstable/io.element.msc4308/thread_subscriptions'
+async function subscribed(world: World): Promise<Sample> {
+  const { roomId, eventId } = await world.room()
+  const uri = threadPath.replace(':roomId', encodeURIComponent(roomId)).replace(':eventId', encodeURIComponent(eventId))
+  await world.must(world.alice, 'PUT', uri, {})
+  return { params: { roomId, eventId } }
+}
+
+/** Thread subscriptions. */
+export const threadSubscriptions: Rows = {
+  [`GET ${threadPath}`]: { request: subscribed, others: 'refused', errors: unknownEvent },
+  [`PUT ${threadPath}`]: {
+    request: inRoom({}, { body: {} }),
+    others: 'refused',
+    errors: {
+      '404 M_NOT_FOUND': inRoom({ eventId: '$none' }, { body: {} }),
+      '400 M_BAD_JSON': inRoom({}, { body: { automatic: true } }),
+      '400 IO.ELEMENT.MSC4306.M_NOT_IN_THREAD': async (world) => {
+        const { earlyEventId } = await world.room()
+        return inRoom({}, { body: { automatic: earlyEventId } })(world)
+      },
+      '409 IO.ELEMENT.MSC4306.M_CONFLICTING_UNSUBSCRIPTION': async (world) => {
+        const { roomId, eventId } = await world.freshRoom()
+        const automatic = await world.say(roomId, 'reply', { 'm.relates_to': { rel_type: 'm.thread', event_id: eventId } })
+        const uri = threadPath.replace(':roomId', encodeURIComponent(roomId)).replace(':eventId', encodeURIComponent(eventId))
+        await world.must(world.alice, 'PUT', uri, {})
+        await world.must(world.alice, 'DELETE', uri)
+        return { params: { roomId, eventId }, body: { automatic } }
+      },
+    },
+  },
+  [`DELETE ${threadPath}`]: { request: subscribed, others: 'refused', errors: unknownEvent },
+  [`GET ${threadListPath}`]: {
+    request: () => ({ query: { dir: 'b', limit: '5' } }),
+    others: 'own',
+    errors: {
+      '400 M_INVALID_PARAM': () => ({ query: { dir: 'f' } }),
+      '400 M_MISSING_PARAM': () => ({}),
+    },
+  },
+}
+
 /** Simplified sliding sync. */
 export const slidingSync: Rows = {
   'POST /_matrix/client/unstable/org.matrix.simplified_msc3575/sync': {

@@ -2,7 +2,7 @@ import { accounts, administration, devices } from './accounts.ts'
 import { discovery } from './discovery.ts'
 import { dehydratedDevices, keyBackup, keys } from './keys.ts'
 import { media } from './media.ts'
-import { delayedEvents, history, oldSync, sending, slidingSync } from './messages.ts'
+import { delayedEvents, history, oldSync, sending, slidingSync, threadSubscriptions } from './messages.ts'
 import { oauth } from './oauth.ts'
 import { push } from './push.ts'
 import { rendezvous } from './rendezvous.ts'
@@ -24,6 +24,7 @@ export const clientRows: Rows = {
   ...oldSync,
   ...sending,
   ...slidingSync,
+  ...threadSubscriptions,
   ...delayedEvents,
   ...oauth,
   ...push,
