@@ -59,7 +59,7 @@ export async function composeUsers(
     interactiveAuth: new InteractiveAuth({ clock, random, accounts }),
     openIdTokens: new OpenIdTokens({ storage, clock, random }),
     presence: await Presence.open(shared),
-    profiles: new Profiles({ storage, serverName, remote: remotes.users }),
+    profiles: new Profiles({ storage, stream: ports.stream, serverName, remote: remotes.users }),
     pushRules,
     pushers,
     readMarkers: new ReadMarkers({ ...ports, accountData }),

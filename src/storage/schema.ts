@@ -4,7 +4,7 @@ import { mediaTables } from './tables/media.ts'
 import { childrenInOrder, orderedRelations, roomTables, stickyEvents, threadReplies, unreadCounts } from './tables/rooms.ts'
 import { searchTables } from './tables/search.ts'
 import { streamTables } from './tables/streams.ts'
-import { threadSubscriptions, userTables } from './tables/users.ts'
+import { profileChanges, profileLog, threadSubscriptions, userTables } from './tables/users.ts'
 
 /** One step of the schema: the tables it brings. A released step never changes; a new one is appended. */
 export interface Migration {
@@ -30,4 +30,5 @@ export const migrations: readonly Migration[] = [
   { create: [childrenInOrder.name, threadReplies.name, orderedRelations.name] },
   { create: [unreadCounts.name] },
   { create: [threadSubscriptions.name] },
+  { create: [profileChanges.name, profileLog.name] },
 ]

@@ -47,6 +47,14 @@ export interface SyncSources {
       span: { readonly since: Position; readonly upTo: Position; readonly limit: number },
     ): Promise<{ readonly changes: readonly ThreadSubscriptionChange[]; readonly olderUpTo: Position | undefined }>
   }
+  readonly profiles: {
+    /** The fields that changed, by user. */
+    changedSince(since: Position, upTo: Position): Promise<ReadonlyMap<UserId, readonly string[]>>
+    /** The profiles of those who are users of this server, and fields that they had. */
+    ofLocal(
+      userIds: readonly UserId[],
+    ): Promise<ReadonlyMap<UserId, { readonly profile: JsonObject; readonly removed: ReadonlySet<string> }>>
+  }
   readonly filters: { get(userId: UserId, filterId: string): Promise<JsonObject | undefined> }
   readonly receipts: {
     changedSince(since: Position, upTo: Position): Promise<readonly ReceiptEntry[]>

@@ -12,6 +12,8 @@ export interface SyncFilter {
   readonly roomAccountData: (event: Filtered) => boolean
   readonly accountData: (event: Filtered) => boolean
   readonly presence: (event: Filtered) => boolean
+  /** Fields of profiles that are told (MSC4429). */
+  readonly profileFields: readonly string[]
   readonly lazyMembers: boolean
   readonly redundantMembers: boolean
   readonly countsByThread: boolean
@@ -22,7 +24,7 @@ export interface SyncFilter {
 const timelineLimits = { fallback: 10, most: 500 }
 
 /** Compiles a filter; without one everything passes. */
-export function compileSyncFilter({ room = {}, presence, account_data: accountData, event_format: format }: Filter): SyncFilter {
+export function compileSyncFilter({ room = {}, presence, account_data: accountData, event_format: format, ...drafts }: Filter): SyncFilter {
   const { timeline, state, ephemeral, account_data: roomAccountData } = room
   return {
     room: roomTest(room),
@@ -34,6 +36,7 @@ export function compileSyncFilter({ room = {}, presence, account_data: accountDa
     roomAccountData: eventTest(roomAccountData),
     accountData: eventTest(accountData),
     presence: eventTest(presence),
+    profileFields: [...new Set(drafts['org.matrix.msc4429.profile_fields']?.ids)],
     lazyMembers: state?.lazy_load_members ?? false,
     redundantMembers: state?.include_redundant_members ?? false,
     countsByThread: timeline?.unread_thread_notifications ?? false,

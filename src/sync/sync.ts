@@ -10,6 +10,7 @@ import { type DeviceListChanges, DeviceListTracker } from './device-list-changes
 import { checkFilter, parseFilter } from './event-filter.ts'
 import { LazyMembers } from './lazy-members.ts'
 import { newestMembership } from './newest-membership.ts'
+import { ProfileUpdates } from './profile-updates.ts'
 import { RoomLog } from './room-log.ts'
 import { hasLeft, RoomSections } from './room-sections.ts'
 import type { RoomViews } from './room-views.ts'
@@ -78,6 +79,7 @@ export class Sync {
   readonly #lazyMembers = new LazyMembers()
   readonly #deviceLists: DeviceListTracker
   readonly #rooms: RoomSections
+  readonly #profiles: ProfileUpdates
   /** What sliding sync stands on as well. */
   readonly shared: Shared
 
@@ -89,6 +91,7 @@ export class Sync {
     const unread = new UnreadCounts({ store, log: this.#log, members, relations, kept, sources })
     this.#rooms = new RoomSections({ views, unread, tokens, sources })
     this.#deviceLists = new DeviceListTracker({ store, members, sources })
+    this.#profiles = new ProfileUpdates({ store, sources })
     this.shared = { log: this.#log, unread, deviceLists: this.#deviceLists, now: (userId) => this.#now(userId) }
   }
 
@@ -158,6 +161,7 @@ export class Sync {
       sources.oneTimeKeys.counts(userId, deviceId),
       sources.oneTimeKeys.unusedFallbackTypes(userId, deviceId),
     ])
+    const profiles = await this.#profiles.write(pass, { rooms, joined: moves?.joined ?? [] })
     const accountData = (pass.accountData.get('') ?? [])
       .map(({ type, content }) => ({ type, content }))
       .filter((event) => pass.filter.accountData(event))
@@ -167,6 +171,7 @@ export class Sync {
       ...(accountData.length > 0 ? { account_data: { events: accountData } } : {}),
       ...(toDevice.events.length > 0 ? { to_device: { events: [...toDevice.events] } } : {}),
       ...deviceListsJson(deviceLists),
+      ...(Object.keys(profiles).length > 0 ? { 'org.matrix.msc4429.users': profiles } : {}),
     }
     const keysChanged = since !== undefined && sources.oneTimeKeys.changedAfter(userId, deviceId, since)
     return {

@@ -52,6 +52,8 @@ export const filterSchema = v.looseObject({
   event_format: v.optional(v.picklist(['client', 'federation'])),
   presence: v.optional(v.looseObject(eventFilter)),
   account_data: v.optional(v.looseObject(eventFilter)),
+  /** MSC4429. */
+  'org.matrix.msc4429.profile_fields': v.optional(v.looseObject({ ids: strings })),
   room: v.optional(
     v.looseObject({
       rooms: roomIds,

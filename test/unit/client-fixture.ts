@@ -60,6 +60,7 @@ import { Tokens } from '../../src/sync/token.ts'
 import { AccountData } from '../../src/users/account-data.ts'
 import { Filters } from '../../src/users/filters.ts'
 import { Presence } from '../../src/users/presence.ts'
+import { Profiles } from '../../src/users/profiles.ts'
 import { impliedAccountData, PushRules } from '../../src/users/push-rules.ts'
 import { ReadMarkers } from '../../src/users/read-markers.ts'
 import { Receipts } from '../../src/users/receipts.ts'
@@ -154,7 +155,19 @@ export async function openClientApi(options: FixtureOptions = {}) {
   const oneTimeKeys = new OneTimeKeys(userPorts)
   const deviceLists = new DeviceLists({ ...userPorts, oneTimeKeys })
   const toDevice = new ToDevice(userPorts)
-  const sources = { accountData, pushRules, threadSubscriptions, filters, receipts, typing, presence, deviceLists, oneTimeKeys, toDevice }
+  const sources = {
+    profiles: new Profiles({ ...userPorts, remote: { profile: async () => ({}) } }),
+    accountData,
+    pushRules,
+    threadSubscriptions,
+    filters,
+    receipts,
+    typing,
+    presence,
+    deviceLists,
+    oneTimeKeys,
+    toDevice,
+  }
 
   const tokens = new Tokens(options.incarnation ?? 1, stream)
   const views = new RoomViews({ storage, clock, store, members, accountData })

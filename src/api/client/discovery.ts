@@ -16,6 +16,7 @@ const unstableFeatures: JsonObject = {
   'org.matrix.msc4143': true,
   'org.matrix.msc4306': true,
   'org.matrix.msc4354': true,
+  'org.matrix.msc4429': true,
   'org.matrix.simplified_msc3575': true,
 }
 

@@ -66,6 +66,12 @@ export interface StoredAccountData {
   readonly position: number
 }
 
+/** Where a profile, and each of its fields, changed last. */
+export interface StoredProfileChanges {
+  readonly position: number
+  readonly fields: Readonly<Record<string, number>>
+}
+
 /** A thread that a user subscribes to, or did. */
 export interface StoredThreadSubscription {
   readonly subscribed: boolean
@@ -135,6 +141,10 @@ export const tokenFamilies = table<string, { readonly userId: UserId; readonly d
 export const deviceTokens = table<readonly [UserId, string, string], 'access' | 'refresh' | 'family'>('device_tokens')
 /** Local user → profile fields. */
 export const profiles = table<UserId, JsonObject>('profiles')
+/** Local user → when that changed. */
+export const profileChanges = table<UserId, StoredProfileChanges>('profile_changes')
+/** Position → whose profile changed there; one row for each that ever did. */
+export const profileLog = table<number, UserId>('profile_log')
 /** [user id, room id or '' for global, type]. */
 export const accountData = table<readonly [UserId, RoomId, string], StoredAccountData>('account_data')
 /** [user id, position] → what changed there; one row for each row of account data. */
