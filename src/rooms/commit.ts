@@ -15,6 +15,8 @@ import {
   timeline,
 } from '../storage/tables/rooms.ts'
 import type { Stream } from '../streams/stream.ts'
+import { type PackedRun, packRun } from './packed-events.ts'
+import { packedOf } from './packed-outliers.ts'
 import { appliedRedactions, type RedactionChange } from './redactions.ts'
 import { relationWrites } from './relation-writes.ts'
 import type { DraftEvent, RoomDraft } from './room-draft.ts'
@@ -44,23 +46,30 @@ export class RoomCommitter {
   async commit(draft: RoomDraft): Promise<void> {
     if (draft.added.length === 0 && draft.writes.length === 0) return
     const { stream, store } = this.#deps
-    // What was made here just now is nowhere yet: only events of others may have been kept as outliers before.
-    const known = await store.events(draft.added.flatMap(({ event, isOwn }) => (isOwn ? [] : event.eventId)))
+    // What was made here just now is nowhere yet, nor is an outlier: only events of others may have been kept as outliers before.
+    const known = await store.events(draft.added.flatMap(({ event, stateAfter, isOwn }) => (isOwn || !stateAfter ? [] : event.eventId)))
     const redactions = await appliedRedactions(draft, store, this.#deps.serverName)
     const changes = await this.#membershipChanges(draft)
     const nodes = newNodes(draft, store)
+    const packed = packedOf(draft)
+    const single = without(draft.added, packed)
     // Without an event in its place it is none yet: outliers of a room that is being joined come first.
     const room = draft.before || draft.forwardExtremities.size > 0 ? roomAt(draft) : undefined
     let records: EventRecord[] = []
+    let run: PackedRun | undefined
     let members: MembershipRow[] = []
     await stream.commit(
       Math.max(1, draft.added.length),
       (first) => {
         const receivedTs = this.#deps.clock.now()
-        records = draft.added.map((added, i) => recordOf(draft, added, { position: first + i, receivedTs, redactions }))
+        records = [...single, ...packed].map((added, i) => recordOf(draft, added, { position: first + i, receivedTs, redactions }))
+        const inRun = records.slice(single.length).map(({ stored }) => stored)
+        const kept = inRun.length > 0 ? packRun(draft.roomId, first + single.length, inRun) : undefined
+        run = kept?.run
         members = changes.map((change) => membershipRow(draft.roomId, change, { first, records }))
         return [
-          ...records.flatMap((record) => eventWrites(record, known.get(record.event.eventId))),
+          ...records.slice(0, single.length).flatMap((record) => eventWrites(record, known.get(record.event.eventId))),
+          ...(kept?.writes ?? []),
           ...redactions.writes,
           ...[...nodes].map(([hash, node]) => put(stateNodes, hash, node)),
           ...(draft.before ? [] : [put(orderedRelations, draft.roomId, true as const)]),
@@ -74,6 +83,7 @@ export class RoomCommitter {
           store.publish({
             ...(room ? { room } : {}),
             records: [...redactions.records, ...records],
+            ...(run ? { run } : {}),
             nodes: [...nodes.keys()],
             memberships: members,
           }),
@@ -174,6 +184,13 @@ function recordOf(
     ...(redactedBy === undefined ? {} : { redactedBy }),
   }
   return { position: at.position, stored, event }
+}
+
+function without<T>(all: readonly T[], some: readonly T[]): readonly T[] {
+  if (some.length === 0) return all
+  const left = new Set(all)
+  for (const each of some) left.delete(each)
+  return [...left]
 }
 
 function eventWrites(record: EventRecord, previous: EventRecord | undefined): Write[] {

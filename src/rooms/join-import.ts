@@ -8,6 +8,7 @@ import { stateNodes, unfinishedJoins } from '../storage/tables/rooms.ts'
 import { addOutliers, outlierOrder, stateEntries } from './import.ts'
 import { receivePdus } from './incoming.ts'
 import type { ReportJoin } from './join-progress.ts'
+import { packedOf } from './packed-outliers.ts'
 import type { EventVerifier, SendJoinResult } from './remote.ts'
 import type { RoomQueue } from './room-queue.ts'
 import type { RoomStore } from './room-store.ts'
@@ -90,8 +91,10 @@ function keepEvents(
     if (draft.rules !== room.rules) throw unknownError(`The room is not of version ${room.rules.version}`, 502)
     const before = draft.added.length
     await addOutliers(draft, batch)
-    const added = draft.added.slice(before).map(({ event }) => event.eventId)
-    if (!draft.before && added[0] !== undefined) draft.write(put(unfinishedJoins, [room.roomId, added[0]], added))
+    const added = draft.added.slice(before)
+    const packed = new Set(packedOf(draft))
+    const single = added.filter((each) => !packed.has(each)).map(({ event }) => event.eventId)
+    if (!draft.before && added[0]) draft.write(put(unfinishedJoins, [room.roomId, added[0].event.eventId], single))
     return stateEntries(draft, ofState)
   })
 }

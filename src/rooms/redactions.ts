@@ -2,7 +2,7 @@ import { put, type Write } from '../ports/storage.ts'
 import type { EventId, RoomEvent, ServerName, StateMap } from '../spec/event.ts'
 import { serverNameOf } from '../spec/identifiers.ts'
 import { powerLevelsOf } from '../spec/power-levels.ts'
-import { events, pendingRedactions } from '../storage/tables/rooms.ts'
+import { eventPositions, events, pendingRedactions } from '../storage/tables/rooms.ts'
 import type { RoomDraft } from './room-draft.ts'
 import type { EventRecord, RoomStore } from './room-store.ts'
 
@@ -33,7 +33,8 @@ export async function appliedRedactions(draft: RoomDraft, store: RoomStore, serv
       else if (stored.stored.redactedBy === undefined) {
         const record = { ...stored, stored: { ...stored.stored, redactedBy: event.eventId } }
         records.push(record)
-        writes.push(put(events, record.position, record.stored))
+        // A packed event leaves its pack for that.
+        writes.push(put(events, record.position, record.stored), put(eventPositions, event.redacts, record.position))
       }
     }
   }

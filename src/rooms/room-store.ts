@@ -8,7 +8,9 @@ import { rulesOf } from '../spec/room-version.ts'
 import { type NodeHash, StateTrie } from '../spec/state-trie.ts'
 import { Lru } from '../storage/lru.ts'
 import {
+  eventPacks,
   eventPositions,
+  eventRuns,
   events,
   pendingRedactions,
   rooms,
@@ -22,6 +24,7 @@ import type { Position } from '../streams/stream.ts'
 import { eventView } from './event-view.ts'
 import { type LocalMembership, LocalMemberships } from './local-memberships.ts'
 import { LogTail } from './log-tail.ts'
+import { PackedEvents, type PackedRun } from './packed-events.ts'
 import { SentTransactions } from './sent-transactions.ts'
 import { Snapshots } from './snapshots.ts'
 
@@ -46,6 +49,8 @@ export interface Room {
 export interface Publication {
   readonly room?: Room
   readonly records?: readonly EventRecord[]
+  /** Where those of the records lie that are packed. */
+  readonly run?: PackedRun
   readonly nodes?: readonly NodeHash[]
   /** Memberships of local users. */
   readonly memberships?: readonly LocalMembership[]
@@ -69,6 +74,7 @@ export class RoomStore implements RoomMembers {
   readonly #rooms = new Lru<RoomId, Room>(1000)
   readonly #loading = new Map<RoomId, Promise<Room | undefined>>()
   readonly #records = new Lru<EventId, EventRecord>(20_000)
+  readonly #packed = new PackedEvents()
   readonly #snapshots: Snapshots
   readonly #memberships: LocalMemberships
   readonly #sent: SentTransactions
@@ -112,11 +118,12 @@ export class RoomStore implements RoomMembers {
       else missing.push(eventId)
     }
     if (missing.length === 0) return found
-    const rows = await this.#storage.read([eventPositions, events, rooms], async (tx) => {
+    const rows = await this.#storage.read([eventPositions, events, eventPacks, eventRuns], async (tx) => {
       const positions = await tx.getMany(eventPositions, missing)
       const known = positions.filter((position) => position !== undefined)
-      const stored = await tx.getMany(events, known)
-      return known.map((position, i) => ({ position, stored: stored[i] }))
+      const others = missing.filter((_, i) => positions[i] === undefined)
+      const [stored, packed] = await Promise.all([tx.getMany(events, known), this.#packed.find(tx, others)])
+      return [...known.map((position, i) => ({ position, stored: stored[i] })), ...packed]
     })
     for (const { position, stored } of rows) {
       if (stored) found.set(stored.eventId, this.#record(position, stored))
@@ -170,7 +177,7 @@ export class RoomStore implements RoomMembers {
     return current?.root === root ? current : this.#snapshots.known(root)
   }
 
-  /** Events of all rooms in (after, upTo], oldest first, at most `limit`: the log that readers follow. */
+  /** Events of all rooms in (after, upTo], oldest first, at most `limit`: the log that readers follow. It lacks packed ones, which are outliers. */
   async log(after: number, upTo: number, limit: number): Promise<EventRecord[]> {
     const recent = this.#tail.range(after, upTo, limit)
     if (recent) return recent
@@ -272,9 +279,10 @@ export class RoomStore implements RoomMembers {
       this.#snapshots.add(change.room.state)
     }
     this.#snapshots.addNodes(change.nodes ?? [])
+    if (change.run) this.#packed.add(change.run)
     for (const record of change.records ?? []) {
       const { eventId } = record.event
-      this.#tail.add(record, this.#records.get(eventId)?.position)
+      if (!isIn(change.run, record)) this.#tail.add(record, this.#records.get(eventId)?.position)
       this.#records.set(eventId, record)
       this.#sent.add(record.position, record.stored)
     }
@@ -317,6 +325,10 @@ export function memberEvents(state: StateMap): [UserId, EventId][] {
     members.push([splitStateKey(key).stateKey, eventId])
   }
   return members
+}
+
+function isIn(run: PackedRun | undefined, { position }: EventRecord): boolean {
+  return run !== undefined && position >= run.first && position < run.first + run.numbers.length
 }
 
 function servedRules(version: string): RoomVersionRules {

@@ -1,5 +1,6 @@
 import { remove, type Storage } from '../ports/storage.ts'
-import { eventPositions, events, rooms, unfinishedJoins } from '../storage/tables/rooms.ts'
+import { eventPositions, eventRuns, events, rooms, unfinishedJoins } from '../storage/tables/rooms.ts'
+import { removeRun, runsOf } from './packed-events.ts'
 
 /**
  * Removes what joins left behind that had not ended when the homeserver last stopped: events of rooms that nobody here came to
@@ -7,15 +8,17 @@ import { eventPositions, events, rooms, unfinishedJoins } from '../storage/table
  */
 export async function discardUnfinishedJoins(storage: Storage): Promise<void> {
   for (;;) {
-    const [batch] = await storage.read([unfinishedJoins], (tx) => tx.range(unfinishedJoins, { limit: 1 }))
-    if (!batch) return
-    const [key, eventIds] = batch
-    const positions = await storage.read([rooms, eventPositions], async (tx) =>
-      (await tx.get(rooms, key[0])) ? [] : tx.getMany(eventPositions, eventIds),
-    )
-    const removed = positions.flatMap((position, i) => {
-      const eventId = eventIds[i]
-      return position === undefined || eventId === undefined ? [] : [remove(events, position), remove(eventPositions, eventId)]
+    const [row] = await storage.read([unfinishedJoins], (tx) => tx.range(unfinishedJoins, { limit: 1 }))
+    if (!row) return
+    const [key, eventIds] = row
+    const removed = await storage.read([rooms, eventPositions, eventRuns], async (tx) => {
+      if (await tx.get(rooms, key[0])) return []
+      const [runs, positions] = await Promise.all([runsOf(tx, key[0]), tx.getMany(eventPositions, eventIds)])
+      const single = eventIds.flatMap((eventId, i) => {
+        const position = positions[i]
+        return position === undefined ? [] : [remove(events, position), remove(eventPositions, eventId)]
+      })
+      return [...single, ...runs.flatMap((run) => removeRun(key[0], run))]
     })
     await storage.commit([...removed, remove(unfinishedJoins, key)], 'strict')
   }

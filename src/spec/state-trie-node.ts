@@ -32,7 +32,7 @@ export interface Branch {
 export type TrieNode = Leaf | Branch
 
 /** A subtree of at most so many entries is one leaf, a larger one a branch: thus content alone decides the shape. */
-export const leafCapacity = 16
+export const leafCapacity = 64
 
 const hashBytes = 24
 

@@ -73,7 +73,7 @@ export class StateTrie implements StateMap {
       path ??= pathOf(key)
       node = node.children[nibbleAt(path, depth)] ?? emptyLeaf
     }
-    return node.entries.find(([candidate]) => candidate === key)?.[1]
+    return eventIn(node, key)
   }
 
   has(key: StateKey): boolean {
@@ -147,6 +147,19 @@ export function* loadTrie(
     level = level.flatMap(([hash, twin]) => missing(childrenWithTwins(stored.get(hash), twin), shared))
   }
   return new StateTrie(assemble(root, { shared, stored }))
+}
+
+function eventIn({ entries }: Leaf, key: StateKey): EventId | undefined {
+  let low = 0
+  let high = entries.length
+  while (low < high) {
+    const middle = (low + high) >> 1
+    const [candidate, eventId] = entries[middle] ?? []
+    if (candidate === key) return eventId
+    if (candidate !== undefined && candidate < key) low = middle + 1
+    else high = middle
+  }
+  return undefined
 }
 
 function* pairs(node: TrieNode): Generator<[StateKey, EventId], undefined> {

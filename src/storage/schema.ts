@@ -1,7 +1,16 @@
 import { federationTables } from './tables/federation.ts'
 import { dehydratedDevices, keyTables } from './tables/keys.ts'
 import { mediaTables } from './tables/media.ts'
-import { childrenInOrder, orderedRelations, roomTables, stickyEvents, threadReplies, unreadCounts } from './tables/rooms.ts'
+import {
+  childrenInOrder,
+  eventPacks,
+  eventRuns,
+  orderedRelations,
+  roomTables,
+  stickyEvents,
+  threadReplies,
+  unreadCounts,
+} from './tables/rooms.ts'
 import { searchTables } from './tables/search.ts'
 import { streamTables } from './tables/streams.ts'
 import { profileChanges, profileLog, threadSubscriptions, userTables } from './tables/users.ts'
@@ -31,4 +40,5 @@ export const migrations: readonly Migration[] = [
   { create: [unreadCounts.name] },
   { create: [threadSubscriptions.name] },
   { create: [profileChanges.name, profileLog.name] },
+  { create: [eventPacks.name, eventRuns.name] },
 ]

@@ -1,13 +1,14 @@
 import { describe, expect, test } from 'vitest'
 import { joinText } from '../../demo/rooms/join-text.ts'
+import type { Key, Table } from '../../src/ports/storage.ts'
 import type { JoinProgress } from '../../src/rooms/join-progress.ts'
 import { isObject } from '../../src/spec/json.ts'
-import { events, rooms, unfinishedJoins } from '../../src/storage/tables/rooms.ts'
+import { eventPacks, eventRuns, events, rooms, unfinishedJoins } from '../../src/storage/tables/rooms.ts'
 import { SeededRandom } from '../simulation/seeded-random.ts'
 import { SimulatedClient } from '../simulation/simulated-client.ts'
 import { within } from './federation-party.ts'
 import { ResidentRoom } from './resident-room.ts'
-import { type Home, homeWorld, RogueServer } from './rogue-server.ts'
+import { type Home, homeWorld, keptAt, RogueServer } from './rogue-server.ts'
 
 async function joined(home: Home, roomId: string): Promise<string[]> {
   const { joined: members } = await home.must('GET', `/v3/rooms/${encodeURIComponent(roomId)}/joined_members`)
@@ -76,16 +77,16 @@ describe('a room that is joined through another server', () => {
   })
 })
 
+const tables: Table<Key, unknown>[] = [events, eventPacks, eventRuns, rooms, unfinishedJoins]
+
 /** Rows that are of a room: nothing may be left of one that nobody came to be in. */
 async function rowsOf(home: Home, roomId: string): Promise<number> {
-  const rows = await home.server.disk
-    .inspect()
-    .read([events, rooms, unfinishedJoins], (tx) => Promise.all([tx.range(events, {}), tx.range(rooms, {}), tx.range(unfinishedJoins, {})]))
+  const rows = await home.server.disk.inspect().read(tables, (tx) => Promise.all(tables.map((table) => tx.range(table, {}))))
   return rows.flat().filter((row) => JSON.stringify(row).includes(roomId)).length
 }
 
 describe('a join of a big room', () => {
-  const members = 600
+  const members = 1_100
 
   test('shows how far it is, in words, and afterwards nothing', async () => {
     const { home, room } = await residentRoom(3)
@@ -129,6 +130,22 @@ describe('a join of a big room', () => {
     const { home, room } = await residentRoom(members)
     expect((await join(home, room)).status).toBe(200)
     expect(home.server.disk.largestCommit).toBeLessThan(2 * members)
+  })
+
+  test('leaves no event as it was that is redacted later', async () => {
+    const { home, room } = await residentRoom(members)
+    const { server, roomId } = room
+    const named = `@named:${server.name}`
+    const content = { membership: 'join', displayname: 'Named' }
+    const member = await server.make({ type: 'm.room.member', stateKey: named, sender: named, content })
+    expect((await join(home, room)).status).toBe(200)
+    const shown = () => home.must('GET', `/v3/rooms/${encodeURIComponent(roomId)}/state/m.room.member/${encodeURIComponent(named)}`)
+    expect(await shown()).toMatchObject(content)
+    for (const pdu of room.joins.values()) server.know(pdu)
+    await server.send(await server.make({ type: 'm.room.redaction', content: { redacts: server.idOf(member) } }))
+    await within(home, 10_000, home.server.running?.idle() ?? Promise.reject(new Error('it does not run')))
+    expect(await shown()).toEqual({ membership: 'join' })
+    expect((await keptAt(home, server.idOf(member)))?.stored.redactedBy).toBe(server.head)
   })
 
   test('of two users at once is made once', async () => {

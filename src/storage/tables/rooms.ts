@@ -126,6 +126,13 @@ export interface StoredUnreadCounts {
 export const events = table<number, StoredEvent>('events')
 /** Event id → position. */
 export const eventPositions = table<EventId, number>('event_positions')
+/**
+ * Position of the first → events at consecutive positions that are kept in one row: outliers, where a join brings many. An event
+ * that is in {@link eventPositions} as well has changed since, and counts from there.
+ */
+export const eventPacks = table<number, readonly StoredEvent[]>('event_packs')
+/** [room id, position of the first] → a number for each of a run of packed events: how they are found. */
+export const eventRuns = table<readonly [RoomId, number], Uint32Array>('event_runs')
 /** [room id, depth, position] → event id: the room's topological order, without outliers. */
 export const timeline = table<readonly [RoomId, number, number], EventId>('timeline')
 export const rooms = table<RoomId, StoredRoom>('rooms')
@@ -155,7 +162,7 @@ export const orderedRelations = table<RoomId, true>('ordered_relations')
 export const unsentInvites = table<readonly [RoomId, UserId], { readonly sender: UserId; readonly content: JsonObject }>('unsent_invites')
 /** [room id, id of the room that replaces it] → who upgrades it, until it is closed. */
 export const unclosedRooms = table<readonly [RoomId, RoomId], UserId>('unclosed_rooms')
-/** [room id, first of the events] → events of a room that is being joined, kept before anyone here is in it. */
+/** [room id, first of the events] → those of them that are not packed: of a room that is being joined, kept before anyone here is in it. */
 export const unfinishedJoins = table<readonly [RoomId, EventId], readonly EventId[]>('unfinished_joins')
 
 /** Delay id → an event that is to be sent later. */
