@@ -73,7 +73,7 @@ export class DehydratedDevices {
     const { deviceId, data, displayName } = device
     const { unsigned: _, ...keys } = device.keys
     return this.#turns.take(userId, async () => {
-      await this.#deps.deviceKeys.requireValid(userId, deviceId, keys)
+      await this.#deps.deviceKeys.requireSigned(userId, deviceId, keys)
       const stock = this.#deps.oneTimeKeys.firstOf(userId, deviceId, device)
       const before = await this.#find(userId)
       if (before?.deviceId !== deviceId) await this.#requireUnused(userId, deviceId)

@@ -9,7 +9,7 @@ import { crossSigningKeys, deviceKeys, deviceLists, keySignatures } from '../sto
 import { accounts, devices } from '../storage/tables/users.ts'
 import type { Stream } from '../streams/stream.ts'
 import type { DeviceLists } from './device-lists.ts'
-import { isSameKey, isSignedBy, type KeySignature, publicKeyOf, withSignatures, withSignaturesOf } from './signed-keys.ts'
+import { isSameKey, isSignedBy, type KeySignature, publicKeyOf, signaturesBy, withSignatures, withSignaturesOf } from './signed-keys.ts'
 
 /** What `/keys/query` answers of some users. */
 export interface KeysAnswer {
@@ -40,9 +40,13 @@ export class DeviceKeys {
     this.#deviceLists = deps.deviceLists
   }
 
-  /** Publishes a device's identity keys. Throws `M_INVALID_PARAM` if they are another device's, `M_INVALID_SIGNATURE` if unsigned. */
+  /**
+   * Publishes a device's identity keys. Throws `M_INVALID_PARAM` if they are another device's, `M_INVALID_SIGNATURE` if its
+   * signature on them is wrong. Keys without one are taken, as by other servers: it is clients that trust them or do not.
+   */
   async upload(userId: UserId, deviceId: string, keys: JsonObject): Promise<void> {
-    await this.requireValid(userId, deviceId, keys)
+    requireKeysOf(userId, deviceId, keys)
+    if (signaturesBy(keys, userId).some(({ keyId }) => keyId === `ed25519:${deviceId}`)) await this.requireSigned(userId, deviceId, keys)
     const { unsigned: _, ...stored } = keys
     const before = await this.#storage.read([deviceKeys], (tx) => tx.get(deviceKeys, [userId, deviceId]))
     if (before && canonicalJson(before) === canonicalJson(stored)) return
@@ -110,14 +114,19 @@ export class DeviceKeys {
   }
 
   /** Throws `M_INVALID_PARAM` unless the keys are that device's, `M_INVALID_SIGNATURE` unless it signed them. */
-  async requireValid(userId: UserId, deviceId: string, keys: JsonObject): Promise<void> {
-    if (keys.user_id !== userId || keys.device_id !== deviceId) throw invalidParam('user_id or device_id is not that of this login')
-    if (!Array.isArray(keys.algorithms) || !isObject(keys.keys)) throw badJson('algorithms or keys is missing')
+  async requireSigned(userId: UserId, deviceId: string, keys: JsonObject): Promise<void> {
     const keyId = `ed25519:${deviceId}`
-    const publicKey = keys.keys[keyId]
+    const publicKey = requireKeysOf(userId, deviceId, keys)[keyId]
     const signed = typeof publicKey === 'string' && (await isSignedBy(this.#verifier, keys, { userId, keyId, publicKey }))
     if (!signed) throw new MatrixError(400, 'M_INVALID_SIGNATURE', { message: 'The device keys are not signed by the device' })
   }
+}
+
+/** The identity keys themselves. Throws `M_INVALID_PARAM` unless they are that device's. */
+function requireKeysOf(userId: UserId, deviceId: string, { user_id, device_id, algorithms, keys }: JsonObject): JsonObject {
+  if (user_id !== userId || device_id !== deviceId) throw invalidParam('user_id or device_id is not that of this login')
+  if (!Array.isArray(algorithms) || !isObject(keys)) throw badJson('algorithms or keys is missing')
+  return keys
 }
 
 function emptyAnswer(): KeysAnswer {

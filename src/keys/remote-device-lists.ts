@@ -1,3 +1,4 @@
+import type { RoomMembers } from '../ports/room-members.ts'
 import { put, remove, type Storage } from '../ports/storage.ts'
 import type { ServerName, UserId } from '../spec/event.ts'
 import { serverNameOf } from '../spec/identifiers.ts'
@@ -25,21 +26,25 @@ interface Update {
 }
 
 /**
- * What is known of the devices of users of other servers, kept up to date by their EDUs; only of users whom clients here
- * asked for and share a room with. A list that missed an update is stale, and asked for anew when it is next needed.
+ * What is known of the devices of users of other servers, kept up to date by their EDUs; only of users who share a room with
+ * someone here. A list that missed an update, or that nobody asked for so far, is stale, and asked for anew when it is next needed.
  */
 export class RemoteDeviceLists {
   readonly #storage: Storage
   readonly #stream: Stream
   readonly #deviceLists: DeviceLists
+  readonly #members: RoomMembers
+  readonly #serverName: ServerName
   readonly #turns = new Turns()
   /** Counts updates of each list since it was asked for: an answer that was overtaken is stale at once. */
   readonly #fetching = new Map<UserId, { count: number; updated: boolean }>()
 
-  constructor(deps: { storage: Storage; stream: Stream; deviceLists: DeviceLists }) {
+  constructor(deps: { storage: Storage; stream: Stream; deviceLists: DeviceLists; members: RoomMembers; serverName: ServerName }) {
     this.#storage = deps.storage
     this.#stream = deps.stream
     this.#deviceLists = deps.deviceLists
+    this.#members = deps.members
+    this.#serverName = deps.serverName
   }
 
   /** Lists that are fresh. */
@@ -106,8 +111,9 @@ export class RemoteDeviceLists {
     if (fetch) fetch.updated = true
     await this.#turns.take(userId, async () => {
       const list = await this.#storage.read([remoteDevices], (tx) => tx.get(remoteDevices, userId))
-      if (!list) return
-      const changed = change(list)
+      // Clients are told of everyone who shares a room with them, whether or not anybody asked for that list.
+      if (!list && !(await this.#members.sharesRoom(userId, this.#serverName))) return
+      const changed = list ? change(list) : { devices: {}, stale: true as const }
       if (changed === list) return
       const seen = await this.#deviceLists.prepareSeen(userId)
       const { published } = seen

@@ -8,4 +8,6 @@ export interface RoomMembers {
   joinedUsers(roomId: RoomId): Promise<readonly UserId[]>
   /** Servers with a joined user in the room, our own included. */
   servers(roomId: RoomId): Promise<ReadonlySet<ServerName>>
+  /** Whether a user of any server is joined to a room in which someone of `server` is as well. Looks at all rooms. */
+  sharesRoom(userId: UserId, server: ServerName): Promise<boolean>
 }

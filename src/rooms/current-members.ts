@@ -34,6 +34,10 @@ export class CurrentMembers implements RoomMembers {
     return (await this.#of(roomId)).servers
   }
 
+  sharesRoom(userId: UserId, server: ServerName): Promise<boolean> {
+    return this.#store.sharesRoom(userId, server)
+  }
+
   async #of(roomId: RoomId): Promise<Joined> {
     const room = await this.#store.room(roomId)
     if (!room) return { users: [], servers: new Set() }

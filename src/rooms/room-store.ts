@@ -249,6 +249,15 @@ export class RoomStore implements RoomMembers {
     return new Set((await this.joinedUsers(roomId)).flatMap((userId) => serverNameOf(userId) ?? []))
   }
 
+  async sharesRoom(userId: UserId, server: ServerName): Promise<boolean> {
+    for (const roomId of await this.roomIds()) {
+      const state = (await this.room(roomId))?.state
+      const member = state && (await this.stateEvent(state, 'm.room.member', userId))
+      if (member?.content.membership === 'join' && (await this.servers(roomId)).has(server)) return true
+    }
+    return false
+  }
+
   /** Users with a membership in a snapshot. */
   async membersOf(state: StateMap, membership: string): Promise<UserId[]> {
     const members = memberEvents(state)

@@ -1,7 +1,7 @@
 import type { Clock } from '../ports/clock.ts'
 import type { Random } from '../ports/random.ts'
 import { encodeUrlSafeBase64 } from '../spec/base64.ts'
-import { badJson, MatrixError } from '../spec/errors.ts'
+import { badJson, forbidden, MatrixError } from '../spec/errors.ts'
 import type { UserId } from '../spec/event.ts'
 import { isObject, type JsonObject, type JsonValue } from '../spec/json.ts'
 import type { Accounts } from './accounts.ts'
@@ -100,7 +100,11 @@ export class InteractiveAuth {
   /** Tries a stage away from the request that it is for, as a fallback page does: why it failed, or `undefined`. */
   async attempt(id: string, auth: JsonObject): Promise<string | undefined> {
     const session = this.#live(id)
-    return session ? this.#attempt(auth, session) : 'Unknown or expired session'
+    if (!session) return 'Unknown or expired session'
+    return this.#attempt(auth, session).catch((failure: unknown) => {
+      if (failure instanceof MatrixError) return failure.message
+      throw failure
+    })
   }
 
   /** Tries one stage: why it failed, or `undefined`. */
@@ -128,9 +132,10 @@ export class InteractiveAuth {
   async #provenByPassword(auth: JsonObject, session: AuthSession): Promise<UserId | undefined> {
     const { userId: expected } = session.requirement
     const userId = identifiedUser(auth, this.#accounts) ?? expected
-    if (userId === undefined || (expected !== undefined && userId !== expected)) return undefined
-    if (typeof auth.password !== 'string') return undefined
-    return (await this.#accounts.hasPassword(userId, auth.password)) ? userId : undefined
+    if (userId === undefined || typeof auth.password !== 'string') return undefined
+    if (!(await this.#accounts.hasPassword(userId, auth.password))) return undefined
+    if (expected !== undefined && userId !== expected) throw forbidden('This is the password of another user')
+    return userId
   }
 
   #find({ session: id }: JsonObject, { operation, userId }: Requirement): AuthSession | undefined {

@@ -43,6 +43,12 @@ describe('device keys', () => {
     expect(await query(bob, { [alice.userId]: [] })).toMatchObject({ device_keys: { [alice.userId]: {} } })
   })
 
+  test('without a signature are for other clients to judge', async () => {
+    const keys = { ...(await deviceKeysOf(alice.userId, 'PHONE')), signatures: {} }
+    expect((await upload(alice, { device_keys: keys })).status).toBe(200)
+    expect(await query(bob, { [alice.userId]: [] })).toMatchObject({ device_keys: { [alice.userId]: { PHONE: keys } } })
+  })
+
   test.each([
     ['of another user', async () => deviceKeysOf(bob.userId, 'PHONE'), 'M_INVALID_PARAM'],
     ['of another device', async () => deviceKeysOf(alice.userId, 'LAPTOP'), 'M_INVALID_PARAM'],
@@ -51,7 +57,6 @@ describe('device keys', () => {
       async () => ({ ...(await deviceKeysOf(alice.userId, 'PHONE')), algorithms: [] }),
       'M_INVALID_SIGNATURE',
     ],
-    ['without a signature', async () => ({ ...(await deviceKeysOf(alice.userId, 'PHONE')), signatures: {} }), 'M_INVALID_SIGNATURE'],
     ['without keys', async () => ({ user_id: alice.userId, device_id: 'PHONE' }), 'M_BAD_JSON'],
   ])('%s are refused', async (_, keys, errcode) => {
     const { status, body } = await upload(alice, { device_keys: await keys() })
@@ -293,6 +298,19 @@ describe("other servers' devices", () => {
     await update({ stream_id: 6, prev_id: [5], deleted: true })
     expect(await changedFor(alice, seen)).toEqual([])
     expect(asked).toBe(1)
+  })
+
+  test('that nobody asked for change for who shares a room, each time, and for nobody else', async () => {
+    const since = home.stream.current
+    await update({ stream_id: 5, keys: desk })
+    expect(await changedFor(alice, since)).toEqual([carol])
+    const again = home.stream.current
+    await home.remoteDeviceLists.receiveSigningKeys('b.example', { user_id: carol })
+    expect(await changedFor(alice, again)).toEqual([carol])
+    expect(await devices()).toEqual(['DESK'])
+    expect(asked).toBe(1)
+    await update({ user_id: '@stranger:b.example', stream_id: 5 })
+    expect(await home.remoteDeviceLists.kept(['@stranger:b.example'])).toEqual([])
   })
 
   test('are asked for anew once an update was missed', async () => {

@@ -94,6 +94,11 @@ class FixtureRooms implements RoomMembers {
   async servers(roomId: string): Promise<Set<string>> {
     return new Set([...(this.rooms.get(roomId) ?? [])].map((userId) => serverNameOf(userId) ?? ''))
   }
+
+  async sharesRoom(userId: string, server: string): Promise<boolean> {
+    const shared = await Promise.all((await this.joinedRooms(userId)).map((roomId) => this.servers(roomId)))
+    return shared.some((servers) => servers.has(server))
+  }
 }
 
 /** What another server's answers to `keys/query` and `keys/claim` are made of; without a function it cannot be reached. */
