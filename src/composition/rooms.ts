@@ -55,6 +55,7 @@ export function composeRooms(ports: HomeserverPorts & { readonly stream: Stream;
   const joins = new JoinsUnderWay()
   const membership = new RoomMembership({
     joins,
+    storage,
     queue,
     remote,
     verifier,

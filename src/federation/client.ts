@@ -1,4 +1,5 @@
 import { parseJson, readBytes } from '../http/json-body.ts'
+import { JsonLists, type ListPart } from '../http/json-lists.ts'
 import type { Clock } from '../ports/clock.ts'
 import type { FederationTransport, WireResponse } from '../ports/federation-transport.ts'
 import type { Random } from '../ports/random.ts'
@@ -37,7 +38,27 @@ interface RemoteAnswer {
   readonly bytes: Uint8Array<ArrayBuffer>
 }
 
+/** Lists of an answer that are read while they arrive. */
+interface LongLists {
+  /** The keys under which they are. */
+  readonly names: readonly string[]
+  /** Makes what takes their parts, in order, one at a time: the next is read once it has resolved. */
+  readonly reader: () => (part: ListPart) => void | Promise<void>
+}
+
+/** Reads an answer of status 200. */
+type Read<T> = (response: WireResponse) => Promise<T>
+
+interface Way<T> {
+  readonly signal: AbortSignal
+  readonly read: Read<T>
+}
+
 const defaultTimeoutMs = 10_000
+/** How deep an answer may nest, unless more was expected. */
+const defaultMaxNesting = 100
+/** Bytes of an answer that is there whole which are looked at in one go. */
+const pieceBytes = 128 * 1024
 /** Bytes that the answer of another server may have, unless more was expected. */
 const defaultMaxBytes = 1 << 20
 /** The longest pause before a request to another server is repeated. */
@@ -74,26 +95,53 @@ export class FederationClient {
     return value
   }
 
+  /**
+   * The JSON object answered, its long lists handed to a reader while they arrive; they are empty in what this resolves with. A call
+   * that is repeated takes a new reader. Rejects, as well, when the reader does: then the rest of the answer is not waited for.
+   */
+  async lists(to: ServerName, request: RemoteRequest, { names, reader }: LongLists): Promise<JsonObject> {
+    const value = await this.#call(to, request, async ({ body }) => {
+      const lists = new JsonLists(names, request.maxNesting ?? defaultMaxNesting)
+      const take = reader()
+      const limit = request.maxBytes ?? defaultMaxBytes
+      let length = 0
+      await eachPiece(body, async (piece) => {
+        length += piece.byteLength
+        if (length > limit) throw tooLong(to, limit)
+        for (const part of orNonsense(to, () => lists.push(piece))) await take(part)
+      })
+      return orNonsense(to, () => lists.end())
+    })
+    if (!isObject(value)) throw nonsense(to)
+    return value
+  }
+
   /** The answer as it came. */
   async answer(to: ServerName, request: RemoteRequest): Promise<RemoteAnswer> {
+    const limit = request.maxBytes ?? defaultMaxBytes
+    return this.#call(to, request, async (response) => ({ headers: response.headers, bytes: await bytesOf(response, { to, limit }) }))
+  }
+
+  async #call<T>(to: ServerName, request: RemoteRequest, read: Read<T>): Promise<T> {
     const { clock, signer } = this.#deps
     if (to === signer.serverName) throw new Error('a homeserver does not federate with itself')
     const bound = { clock, timeoutMs: request.timeoutMs ?? defaultTimeoutMs, ...(request.signal ? { signal: request.signal } : {}) }
     try {
-      return await withDeadline(bound, (signal) => this.#persist(to, request, signal))
+      return await withDeadline(bound, (signal) => this.#persist(to, request, { signal, read }))
     } catch (failure) {
       throw failure instanceof MatrixError ? failure : unreachable(to, failure)
     }
   }
 
-  async #persist(to: ServerName, request: RemoteRequest, signal: AbortSignal): Promise<RemoteAnswer> {
+  async #persist<T>(to: ServerName, request: RemoteRequest, way: Way<T>): Promise<T> {
+    const { signal } = way
     try {
-      return await this.#once(to, request, signal)
+      return await this.#once(to, request, way)
     } catch (failure) {
       const pauseMs = this.#pauseBeforeRepeat(request, failure)
       if (pauseMs === undefined || signal.aborted) throw failure
       await this.#deps.clock.sleep(pauseMs, signal)
-      return this.#once(to, request, signal)
+      return this.#once(to, request, way)
     }
   }
 
@@ -106,7 +154,7 @@ export class FederationClient {
     return failure.status === 503 ? jitterMs : undefined
   }
 
-  async #once(to: ServerName, request: RemoteRequest, signal: AbortSignal): Promise<RemoteAnswer> {
+  async #once<T>(to: ServerName, request: RemoteRequest, { signal, read }: Way<T>): Promise<T> {
     const { method, body } = request
     const uri = uriOf(request)
     const response = await this.#deps.transport.request(
@@ -122,9 +170,8 @@ export class FederationClient {
       },
       signal,
     )
-    const bytes = await bytesOf(response, { to, limit: request.maxBytes ?? defaultMaxBytes })
-    if (response.status !== 200) throw refusal(to, response, bytes)
-    return { headers: response.headers, bytes }
+    if (response.status === 200) return read(response)
+    throw refusal(to, response, await bytesOf(response, { to, limit: request.maxBytes ?? defaultMaxBytes }))
   }
 
   async #authorization(to: ServerName, request: { method: string; uri: string; body: JsonObject | undefined }): Promise<string> {
@@ -152,10 +199,35 @@ async function bytesOf({ body }: WireResponse, { to, limit }: { to: ServerName; 
   const bytes = isStream
     ? await readBytes(body, limit).catch((failure: unknown) => (isTooLarge(failure) ? undefined : Promise.reject(failure)))
     : body
-  if (bytes === undefined || bytes.byteLength > limit) {
-    throw new MatrixError(502, 'M_TOO_LARGE', { message: `The answer of ${to} is larger than ${limit} bytes` })
-  }
+  if (bytes === undefined || bytes.byteLength > limit) throw tooLong(to, limit)
   return bytes
+}
+
+function tooLong(to: ServerName, limit: number): MatrixError {
+  return new MatrixError(502, 'M_TOO_LARGE', { message: `The answer of ${to} is larger than ${limit} bytes` })
+}
+
+async function eachPiece(body: WireResponse['body'], take: (piece: Uint8Array<ArrayBuffer>) => Promise<void>): Promise<void> {
+  if (body instanceof Uint8Array) {
+    for (let at = 0; at < body.byteLength; at += pieceBytes) await take(body.subarray(at, at + pieceBytes))
+    return
+  }
+  const reader = body.getReader()
+  try {
+    for (let part = await reader.read(); !part.done; part = await reader.read()) await take(part.value)
+  } catch (failure) {
+    // Nobody waits for the rest: whoever sends it may never be done.
+    reader.cancel().catch(() => undefined)
+    throw failure
+  }
+}
+
+function orNonsense<T>(from: ServerName, read: () => T): T {
+  try {
+    return read()
+  } catch {
+    throw nonsense(from)
+  }
 }
 
 function isTooLarge(failure: unknown): boolean {

@@ -1,12 +1,13 @@
 import * as v from 'valibot'
-import type { MembershipTemplate, RemoteServers, SendJoinResult } from '../rooms/remote.ts'
+import type { ListPart } from '../http/json-lists.ts'
+import type { MembershipTemplate, RemoteServers, SendJoinResult, StateReader, ToldState } from '../rooms/remote.ts'
 import { MatrixError, unknownError } from '../spec/errors.ts'
 import type { EventId, Pdu, RoomId, ServerName } from '../spec/event.ts'
 import type { JsonObject } from '../spec/json.ts'
 import { policyServerKeyId } from '../spec/policy-server.ts'
 import { type KeyedSignature, signaturesOf } from '../spec/signing.ts'
 import { anyObject, assertAnswer, eventId, listOf, roomId, serverName } from './answers.ts'
-import type { FederationClient } from './client.ts'
+import { type FederationClient, nonsense } from './client.ts'
 
 const roomTimeoutMs = 60_000
 /** A room of a hundred thousand members, with their auth chains, comes to this. */
@@ -22,6 +23,7 @@ const eventsNesting = 40_000
 /** Events that the state of a room may have when we join it by another server. */
 const mostEvents = 200_000
 const mostServers = 50_000
+const ofState = { timeoutMs: joinTimeoutMs, maxBytes: largestState, maxNesting: eventsNesting }
 
 const template = v.looseObject({ room_version: v.optional(v.string()), event: anyObject })
 const events = listOf(anyObject, mostEvents)
@@ -65,12 +67,19 @@ export class RemoteRooms implements RemoteServers {
     return { version: answer.room_version ?? '1', event: answer.event }
   }
 
-  async sendJoin(to: ServerName, join: { roomId: RoomId; eventId: EventId; pdu: Pdu }): Promise<SendJoinResult> {
-    const answer = await this.#send(to, ['v2', 'send_join'], { ...join, maxBytes: largestState, maxNesting: eventsNesting })
+  async sendJoin(
+    to: ServerName,
+    { roomId: room, eventId: event, pdu }: { roomId: RoomId; eventId: EventId; pdu: Pdu },
+    reader?: StateReader,
+  ): Promise<SendJoinResult> {
+    const path = ['federation', 'v2', 'send_join', room, event]
+    const whole = new WholeState()
+    const request = { method: 'PUT', path, body: pdu, repeatable: true, ...ofState } as const
+    const lists = { names: ['state', 'auth_chain'], reader: () => readerOf(to, reader ?? whole) }
+    const answer = await asGateway(this.#client.lists(to, request, lists))
     assertAnswer(joinAnswer, answer, to)
     return {
-      state: answer.state,
-      authChain: answer.auth_chain,
+      ...whole.told,
       membersOmitted: answer.members_omitted ?? false,
       serversInRoom: (answer.servers_in_room ?? []).filter((name) => v.is(serverName, name)),
       ...(answer.event === undefined ? {} : { event: answer.event }),
@@ -210,6 +219,35 @@ export class RemoteRooms implements RemoteServers {
     const { roomId: room, eventId: event, pdu, ...answer } = sent
     const path = ['federation', version, endpoint, room, event]
     return asGateway(this.#client.json(to, { method: 'PUT', path, body: pdu, timeoutMs: joinTimeoutMs, ...answer, repeatable: true }))
+  }
+}
+
+/** Keeps a state that is told until all of it is there. */
+class WholeState implements StateReader {
+  told: { readonly state: Pdu[]; readonly authChain: Pdu[] } = { state: [], authChain: [] }
+
+  begin(): void {
+    this.told = { state: [], authChain: [] }
+  }
+
+  async take({ state, authChain }: ToldState): Promise<void> {
+    this.told.state.push(...state)
+    this.told.authChain.push(...authChain)
+  }
+}
+
+/** Hands the parts of an answer to a reader, as long as they are lists of objects within their bounds. */
+function readerOf(from: ServerName, reader: StateReader): (part: ListPart) => Promise<void> {
+  const left = new Map([
+    ['state', mostEvents],
+    ['auth_chain', mostEvents],
+  ])
+  reader.begin()
+  return async ({ list, elements }) => {
+    const more = (left.get(list) ?? 0) - elements.length
+    left.set(list, more)
+    if (more < 0 || !v.is(v.array(anyObject), elements)) throw nonsense(from)
+    await reader.take(list === 'state' ? { state: elements, authChain: [] } : { state: [], authChain: elements })
   }
 }
 

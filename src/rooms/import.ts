@@ -31,8 +31,12 @@ export async function judgeByAuthEvents(draft: RoomDraft, event: RoomEvent): Pro
  * Takes verified events that stand outside the graph into the draft, each after its auth events, rejected where those forbid it.
  * One that cannot be judged, since its auth events are missing, is left out.
  */
-export async function addOutliers(draft: RoomDraft, events: readonly RoomEvent[]): Promise<void> {
-  const known = await draft.find(events.map(({ eventId }) => eventId))
+export async function addOutliers(
+  draft: RoomDraft,
+  events: readonly RoomEvent[],
+  { areNew = false }: { /** None of them is known, as the caller knows: a look in vain is dear. */ readonly areNew?: boolean } = {},
+): Promise<void> {
+  const known = areNew ? new Map() : await draft.find(events.map(({ eventId }) => eventId))
   // An auth chain and a state share events.
   const fresh = events.filter(({ eventId }) => !known.has(eventId))
   for (const event of outlierOrder(fresh)) {

@@ -1,22 +1,20 @@
-import { put } from '../ports/storage.ts'
+import { put, type Storage } from '../ports/storage.ts'
 import { unknownError } from '../spec/errors.ts'
-import type { EventId, Pdu, RoomEvent, RoomId, StateKey } from '../spec/event.ts'
-import { serverNameOf } from '../spec/identifiers.ts'
+import type { EventId, RoomEvent, RoomId, StateKey } from '../spec/event.ts'
 import type { RoomVersionRules } from '../spec/room-version.ts'
 import { StateTrie } from '../spec/state-trie.ts'
 import { stateNodes, unfinishedJoins } from '../storage/tables/rooms.ts'
 import { addOutliers, outlierOrder, stateEntries } from './import.ts'
-import { receivePdus } from './incoming.ts'
 import type { ReportJoin } from './join-progress.ts'
 import { packedOf } from './packed-outliers.ts'
-import type { EventVerifier, SendJoinResult } from './remote.ts'
+import type { EventVerifier, StateReader, ToldState } from './remote.ts'
 import type { RoomQueue } from './room-queue.ts'
 import type { RoomStore } from './room-store.ts'
+import { ToldEvents } from './told-events.ts'
+import { isJoinUnfinished, leftOfJoin } from './unfinished-joins.ts'
 
-/** Events whose signatures are checked at once. */
-const checkedAtOnce = 2_000
 /** Events that are kept in one commit. */
-const storedAtOnce = 500
+const storedAtOnce = 1_000
 /** Nodes of the state's snapshot that are kept in one commit. */
 const nodesAtOnce = 1_000
 
@@ -26,6 +24,7 @@ interface JoinedRoom {
 }
 
 interface ImportDeps {
+  readonly storage: Storage
   readonly queue: RoomQueue
   readonly store: RoomStore
   readonly verifier: EventVerifier
@@ -33,82 +32,160 @@ interface ImportDeps {
 }
 
 /**
- * Takes in the state of a room that is being joined, with its auth chain: checks all signatures, then keeps the events, in
- * bounded batches and commits. Nobody sees anything of it before the join itself is placed; what an interrupted join leaves
- * behind goes with the next start ({@link discardUnfinishedJoins}). Resolves with the snapshot.
+ * Takes in the state of a room that is being joined, with its auth chain, while another server tells it: checks all signatures,
+ * and keeps the events whose auth events are there, in bounded batches and commits, one beside the other. Nobody sees anything
+ * of it before the join itself is placed.
  */
-export async function importRoom(
-  told: Pick<SendJoinResult, 'state' | 'authChain'>,
-  room: JoinedRoom,
-  deps: ImportDeps,
-): Promise<StateTrie> {
-  const { events, stateIds } = await checked(told, room, deps)
-  const ordered = outlierOrder([...events.values()])
-  const entries: (readonly [StateKey, EventId])[] = []
-  for (let from = 0; from < ordered.length; from += storedAtOnce) {
-    deps.report({ stage: 'storing', done: from, total: ordered.length })
-    const batch = ordered.slice(from, from + storedAtOnce)
-    const ofState = batch.flatMap(({ eventId }) => (stateIds.has(eventId) ? [eventId] : []))
-    entries.push(...(await keepEvents(batch, ofState, { room, queue: deps.queue })))
-  }
-  const snapshot = StateTrie.from(entries)
-  await keepSnapshot(snapshot, room.roomId, deps)
-  return snapshot
-}
+export class JoinImport implements StateReader {
+  readonly #room: JoinedRoom
+  readonly #deps: ImportDeps
+  readonly #events: ToldEvents
+  /** Which events hold the state, as the answer says that is read now. */
+  #stateIds = new Set<EventId>()
+  /** Checked events that are not kept yet, and the ids of those that are. */
+  #ready: RoomEvent[] = []
+  readonly #kept = new Set<EventId>()
+  /** What the kept events hold of a state. */
+  readonly #entries = new Map<EventId, StateKey>()
+  #keeping: Promise<void> = Promise.resolve()
+  /** Whether nothing of the room can be known yet. */
+  #isNew: boolean | undefined
+  #isOver = false
+  #toldCount = 0
+  #checkedCount = 0
 
-/** The events that are what they say. */
-async function checked(told: Pick<SendJoinResult, 'state' | 'authChain'>, room: JoinedRoom, { verifier, report }: ImportDeps) {
-  const given = [...told.state.map((pdu) => ({ pdu, isState: true })), ...told.authChain.map((pdu) => ({ pdu, isState: false }))]
-  // Server by server, so that a server whose key cannot be had is waited for once.
-  const byServer = [...Map.groupBy(given, ({ pdu }) => senderServer(pdu)).values()].flat()
-  const events = new Map<EventId, RoomEvent>()
-  const stateIds = new Set<EventId>()
-  for (let from = 0; from < byServer.length; from += checkedAtOnce) {
-    report({ stage: 'checking', done: from, total: byServer.length })
-    const batch = byServer.slice(from, from + checkedAtOnce)
-    const received = await receivePdus(
-      batch.map(({ pdu }) => pdu),
+  constructor(room: JoinedRoom, deps: ImportDeps) {
+    this.#room = room
+    this.#deps = deps
+    this.#events = new ToldEvents({
       room,
-      verifier,
+      verifier: deps.verifier,
+      take: (events) => this.#takeChecked(events),
+      checked: (count) => {
+        this.#checkedCount += count
+      },
+    })
+  }
+
+  begin(): void {
+    this.#stateIds = new Set()
+  }
+
+  async take({ state, authChain }: ToldState): Promise<void> {
+    if (this.#isOver) throw new Error('the join has been given up')
+    const stateIds = this.#stateIds
+    this.#toldCount += state.length + authChain.length
+    await this.#events.add([
+      ...state.map((pdu) => ({ pdu, sound: (eventId: EventId) => void stateIds.add(eventId) })),
+      ...authChain.map((pdu) => ({ pdu, sound: () => undefined })),
+    ])
+  }
+
+  /** Resolves with the snapshot once all that was told is kept, but for what is not sound. */
+  async end(): Promise<StateTrie> {
+    await this.#events.end()
+    this.#keep(0)
+    await this.#keeping
+    // What is left cites what nobody told, or what is left as well.
+    const last = outlierOrder(this.#ready.splice(0))
+    for (let from = 0; from < last.length; from += storedAtOnce) await this.#keepBatch(last.slice(from, from + storedAtOnce))
+    const { report } = this.#deps
+    report({ stage: 'storing', done: this.#kept.size, total: this.#kept.size })
+    const snapshot = StateTrie.from(
+      [...this.#stateIds].flatMap((eventId): (readonly [StateKey, EventId])[] => {
+        const key = this.#entries.get(eventId)
+        return key === undefined ? [] : [[key, eventId]]
+      }),
     )
-    for (const [i, result] of received.entries()) {
-      if ('error' in result) continue
-      events.set(result.event.eventId, result.event)
-      if (batch[i]?.isState) stateIds.add(result.event.eventId)
+    await this.#keepSnapshot(snapshot)
+    return snapshot
+  }
+
+  /** Takes away what was kept, of a join that came to nothing. */
+  async discard(): Promise<void> {
+    this.#isOver = true
+    await this.#events.end().catch(() => undefined)
+    await this.#keeping.catch(() => undefined)
+    if (this.#kept.size === 0) return
+    const { queue, storage, store } = this.#deps
+    const { roomId } = this.#room
+    const left = await queue.enqueue(roomId, async (draft) => {
+      if (draft.before) return undefined
+      const found = await leftOfJoin(storage, roomId)
+      draft.write(...found.writes)
+      return found
+    })
+    if (left) store.forget([...this.#kept], left.runs)
+  }
+
+  #takeChecked(events: readonly RoomEvent[]): void {
+    this.#ready.push(...events)
+    this.#deps.report({ stage: 'checking', done: this.#checkedCount, total: this.#toldCount })
+    if (this.#ready.length >= storedAtOnce) this.#keep(storedAtOnce)
+  }
+
+  /** Keeps what can be judged, once nothing else is being kept, if that is so many at least. */
+  #keep(fewest: number): void {
+    this.#keeping = this.#keeping.then(async () => {
+      const batch = this.#takeJudgeable()
+      if (batch.length < fewest) this.#ready.push(...batch)
+      else for (let from = 0; from < batch.length; from += storedAtOnce) await this.#keepBatch(batch.slice(from, from + storedAtOnce))
+    })
+    // Whoever ends the import hears of it.
+    this.#keeping.catch(() => undefined)
+  }
+
+  /** Those of the checked events whose auth events are kept already, or among them: each after its own. */
+  #takeJudgeable(): RoomEvent[] {
+    const { roomId, rules } = this.#room
+    const createId = rules.roomId === 'create-event-hash' ? `$${roomId.slice(1)}` : undefined
+    const batch: RoomEvent[] = []
+    const inBatch = new Set<EventId>()
+    const left: RoomEvent[] = []
+    const isThere = (eventId: EventId) => inBatch.has(eventId) || this.#kept.has(eventId)
+    for (const event of outlierOrder(this.#ready)) {
+      const isJudgeable = event.authEvents.every(isThere) && (createId === undefined || event.eventId === createId || isThere(createId))
+      if (isJudgeable) inBatch.add(event.eventId)
+      const into = isJudgeable ? batch : left
+      into.push(event)
     }
+    this.#ready = left
+    return batch
   }
-  return { events, stateIds }
-}
 
-/** Keeps a batch in one commit; answers what its events are of the room's state. */
-function keepEvents(
-  batch: readonly RoomEvent[],
-  ofState: readonly EventId[],
-  { room, queue }: { readonly room: JoinedRoom; readonly queue: RoomQueue },
-): Promise<(readonly [StateKey, EventId])[]> {
-  return queue.enqueue(room.roomId, async (draft) => {
-    if (!draft.exists) draft.begin(room.rules)
-    if (draft.rules !== room.rules) throw unknownError(`The room is not of version ${room.rules.version}`, 502)
-    const before = draft.added.length
-    await addOutliers(draft, batch)
-    const added = draft.added.slice(before)
-    const packed = new Set(packedOf(draft))
-    const single = added.filter((each) => !packed.has(each)).map(({ event }) => event.eventId)
-    if (!draft.before && added[0]) draft.write(put(unfinishedJoins, [room.roomId, added[0].event.eventId], single))
-    return stateEntries(draft, ofState)
-  })
-}
-
-/** Keeps the nodes of a snapshot before anything refers to it. They are named by their content: nobody sees, nothing contradicts them. */
-async function keepSnapshot(snapshot: StateTrie, roomId: RoomId, { queue, store }: Pick<ImportDeps, 'queue' | 'store'>): Promise<void> {
-  const nodes = [...snapshot.newNodes((hash) => store.hasNode(hash))]
-  for (let from = 0; from < nodes.length; from += nodesAtOnce) {
-    const batch = nodes.slice(from, from + nodesAtOnce)
-    await queue.enqueue(roomId, async (draft) => draft.write(...batch.map(([hash, node]) => put(stateNodes, hash, node))))
+  /** In one commit. */
+  async #keepBatch(batch: readonly RoomEvent[]): Promise<void> {
+    if (batch.length === 0) return
+    const { queue, storage } = this.#deps
+    const { roomId, rules } = this.#room
+    const isNew = this.#isNew ?? !(await isJoinUnfinished(storage, roomId))
+    this.#isNew = isNew
+    const entries = await queue.enqueue(roomId, async (draft) => {
+      if (!draft.exists) draft.begin(rules)
+      if (draft.rules !== rules) throw unknownError(`The room is not of version ${rules.version}`, 502)
+      const before = draft.added.length
+      await addOutliers(draft, batch, { areNew: isNew && !draft.before && rules.eventId !== 'chosen' })
+      const added = draft.added.slice(before)
+      const packed = new Set(packedOf(draft))
+      const single = added.filter((each) => !packed.has(each)).map(({ event }) => event.eventId)
+      if (!draft.before && added[0]) draft.write(put(unfinishedJoins, [roomId, added[0].event.eventId], single))
+      return stateEntries(
+        draft,
+        batch.map(({ eventId }) => eventId),
+      )
+    })
+    for (const { eventId } of batch) this.#kept.add(eventId)
+    for (const [key, eventId] of entries) this.#entries.set(eventId, key)
   }
-  store.publish({ nodes: nodes.map(([hash]) => hash) })
-}
 
-function senderServer({ sender }: Pdu): string | undefined {
-  return typeof sender === 'string' ? serverNameOf(sender) : undefined
+  /** Keeps the nodes of a snapshot before anything refers to it. They are named by their content: nobody sees, nothing contradicts them. */
+  async #keepSnapshot(snapshot: StateTrie): Promise<void> {
+    const { queue, store } = this.#deps
+    const nodes = [...snapshot.newNodes((hash) => store.hasNode(hash))]
+    for (let from = 0; from < nodes.length; from += nodesAtOnce) {
+      const batch = nodes.slice(from, from + nodesAtOnce)
+      await queue.enqueue(this.#room.roomId, async (draft) => draft.write(...batch.map(([hash, node]) => put(stateNodes, hash, node))))
+    }
+    store.publish({ nodes: nodes.map(([hash]) => hash) })
+  }
 }

@@ -1,6 +1,6 @@
 import type { Clock } from '../ports/clock.ts'
 import type { Random } from '../ports/random.ts'
-import { last, removeRange } from '../ports/storage.ts'
+import { last, removeRange, type Storage } from '../ports/storage.ts'
 import { decodeBase64 } from '../spec/base64.ts'
 import { buildPdu } from '../spec/build-pdu.ts'
 import { badJson, forbidden, incompatibleRoomVersion, unknownError } from '../spec/errors.ts'
@@ -9,18 +9,20 @@ import { parseEvent } from '../spec/event-format.ts'
 import { serverNameOf } from '../spec/identifiers.ts'
 import { isObject, type JsonObject, type JsonValue } from '../spec/json.ts'
 import { type RoomVersionRules, rulesOf, supportedRoomVersions } from '../spec/room-version.ts'
+import type { StateTrie } from '../spec/state-trie.ts'
 import { unfinishedJoins } from '../storage/tables/rooms.ts'
 import { chosenFields } from './chosen-id.ts'
 import { judgeByAuthEvents } from './import.ts'
 import { receivePdus } from './incoming.ts'
-import { importRoom } from './join-import.ts'
+import { JoinImport } from './join-import.ts'
 import type { ReportJoin } from './join-progress.ts'
-import type { EventVerifier, MembershipTemplate, RemoteServers, SendJoinResult, SignEvent } from './remote.ts'
+import type { EventVerifier, MembershipTemplate, RemoteServers, SendJoinResult, SignEvent, StateReader, ToldState } from './remote.ts'
 import type { RoomDraft } from './room-draft.ts'
 import type { RoomQueue } from './room-queue.ts'
 import { memberEvents, type RoomStore } from './room-store.ts'
 
 export interface RemoteMembershipDeps {
+  readonly storage: Storage
   readonly queue: RoomQueue
   readonly store: RoomStore
   readonly remote: RemoteServers
@@ -88,10 +90,30 @@ export async function joinThrough(
   const { roomId, userId } = attempt
   const template = await deps.remote.makeMembership(via, 'join', { roomId, userId, versions: supportedRoomVersions() })
   const { event, rules } = await membershipFromTemplate({ ...attempt, membership: 'join' }, template, deps)
-  const result = await deps.remote.sendJoin(via, { roomId, eventId: event.eventId, pdu: event.pdu })
-  const join = await countersignedJoin(event, result, { rules, verifier: deps.verifier })
-  const room = { roomId, rules }
-  const stateBefore = await importRoom(await wholeState(via, { join, result }, deps), room, { ...deps, report })
+  const state = new JoinImport({ roomId, rules }, { ...deps, report })
+  try {
+    const result = await deps.remote.sendJoin(via, { roomId, eventId: event.eventId, pdu: event.pdu }, state)
+    const join = await countersignedJoin(event, result, { rules, verifier: deps.verifier })
+    await state.take(await restOfState(via, { join, result, state }, deps))
+    await placeJoin(via, join, { ...deps, rules, stateBefore: await state.end() })
+  } catch (failure) {
+    // What cannot be taken away now goes with the next start.
+    await state.discard().catch(() => undefined)
+    throw failure
+  }
+}
+
+/** Places the join upon the state that was told, and thereby shows the room. Throws where the rules do not allow it. */
+async function placeJoin(
+  via: ServerName,
+  join: RoomEvent,
+  {
+    rules,
+    stateBefore,
+    ...deps
+  }: RemoteMembershipDeps & { readonly serverName: ServerName; readonly rules: RoomVersionRules; readonly stateBefore: StateTrie },
+): Promise<void> {
+  const { roomId } = join
   if (!stateBefore.has(stateKeyOf('m.room.create', ''))) throw unknownError(`${via} told us a state without a create event`, 502)
   await deps.queue.enqueue(roomId, async (draft) => {
     if (!draft.exists) draft.begin(rules)
@@ -111,15 +133,16 @@ export async function joinThrough(
 }
 
 /**
- * The state before our join, as the resident server answered it. One that leaves members out, though we never ask for that, is
+ * What is still to be read of the state before our join, as the resident server answered it. One that leaves members out, though we never ask for that, is
  * not believed to be the room's: the whole is asked for, there and of servers that it names. Throws where nobody gives it.
  */
-async function wholeState(
+async function restOfState(
   via: ServerName,
-  { join, result }: { readonly join: RoomEvent; readonly result: SendJoinResult },
+  { join, result, state }: { readonly join: RoomEvent; readonly result: SendJoinResult; readonly state: StateReader },
   { remote }: RemoteMembershipDeps,
-): Promise<Pick<SendJoinResult, 'state' | 'authChain'>> {
+): Promise<ToldState> {
   if (!result.membersOmitted) return result
+  state.begin()
   const servers = new Set([via, ...(result.serversInRoom ?? [])])
   for (const server of [...servers].slice(0, serversAskedForState)) {
     const told = await remote.state(server, { roomId: join.roomId, eventId: join.eventId }).catch(() => undefined)

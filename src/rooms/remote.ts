@@ -15,6 +15,17 @@ export interface SendJoinResult {
   readonly serversInRoom?: readonly ServerName[]
 }
 
+/** Some of the events of a room's state, and of its auth chain. */
+export type ToldState = Pick<SendJoinResult, 'state' | 'authChain'>
+
+/** Takes a room's state while a server tells it. */
+export interface StateReader {
+  /** An answer begins: what an earlier one said, which was cut short, is not the state. */
+  begin(): void
+  /** Resolves when more may come. */
+  take(told: ToldState): Promise<void>
+}
+
 /** A template of a membership event, and the room's version (`make_join`, `make_leave`, `make_knock`). */
 export interface MembershipTemplate {
   readonly version: string
@@ -32,7 +43,8 @@ export interface RemoteServers {
     kind: 'join' | 'leave' | 'knock',
     about: { roomId: RoomId; userId: UserId; versions: readonly string[] },
   ): Promise<MembershipTemplate>
-  sendJoin(to: ServerName, join: { roomId: RoomId; eventId: EventId; pdu: Pdu }): Promise<SendJoinResult>
+  /** The lists of the result hold what the reader was not handed: all of them without one. */
+  sendJoin(to: ServerName, join: { roomId: RoomId; eventId: EventId; pdu: Pdu }, reader?: StateReader): Promise<SendJoinResult>
   sendLeave(to: ServerName, leave: { roomId: RoomId; eventId: EventId; pdu: Pdu }): Promise<void>
   sendKnock(to: ServerName, knock: { roomId: RoomId; eventId: EventId; pdu: Pdu }): Promise<{ strippedState: readonly JsonObject[] }>
   /** The invite with the invited server's signature. */

@@ -299,6 +299,12 @@ export class RoomStore implements RoomMembers {
     for (const listener of this.#listeners) listener(change)
   }
 
+  /** Forgets events that have been removed. */
+  forget(eventIds: readonly EventId[], runs: readonly PackedRun[]): void {
+    for (const eventId of eventIds) this.#records.delete(eventId)
+    for (const run of runs) this.#packed.remove(run)
+  }
+
   async #loadRoom(roomId: RoomId): Promise<Room | undefined> {
     const stored = await this.#storage.read([rooms], (tx) => tx.get(rooms, roomId))
     if (!stored) return undefined

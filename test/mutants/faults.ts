@@ -179,8 +179,8 @@ export const faults: readonly Fault[] = [
     'a told state': ['src/rooms/gap-filler.ts', '[...whole.state, ...whole.authChain], gap, verifier)', forged('as part of a state')],
     'back-fill': ['src/rooms/backfill.ts', 'pdus.slice(0, wanted.limit), gap, verifier)', forged('in back-fill')],
     'the state of a room that we join': [
-      'src/rooms/join-import.ts',
-      'room,\n      verifier,\n    )',
+      'src/rooms/told-events.ts',
+      'room,\n        verifier,\n      )',
       unit('rogue-paths', 'takes nothing of its state with a forged signature'),
     ],
     'a join that another server lets in': [

@@ -54,6 +54,7 @@ export async function homeserver(at: World, name: string, storage?: Storage) {
   const profileOf = async () => ({})
   const membership = new RoomMembership({
     joins: new JoinsUnderWay(),
+    storage: base.storage,
     queue,
     remote,
     verifier,

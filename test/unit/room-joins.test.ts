@@ -126,6 +126,46 @@ describe('a join of a big room', () => {
     expect(await joined(home, room.roomId)).toEqual(everyone)
   })
 
+  test('of which the end is nonsense leaves nothing behind, and can be made again', async () => {
+    const { home, room, everyone } = await residentRoom(members)
+    room.bend = ({ event, ...lists }) => ({ ...lists, auth_chain: [...lists.auth_chain, 1], event })
+    expect(await join(home, room)).toEqual({ status: 502, errcode: 'M_UNKNOWN' })
+    expect(await rowsOf(home, room.roomId)).toBe(0)
+    room.bend = (answer) => answer
+    expect(await join(home, room)).toEqual({ status: 200 })
+    expect(await joined(home, room.roomId)).toEqual(everyone)
+  })
+
+  test('that the state forbids leaves nothing behind', async () => {
+    const { home, room } = await residentRoom(members)
+    await room.server.make({ type: 'm.room.join_rules', stateKey: '', content: { join_rule: 'invite' } })
+    expect((await join(home, room)).status).toBe(403)
+    expect(await rowsOf(home, room.roomId)).toBe(0)
+  })
+
+  test('takes its events in any order', async () => {
+    const { home, room, everyone } = await residentRoom(members)
+    room.bend = ({ state, ...answer }) => ({ ...answer, state: state.toReversed() })
+    expect(await join(home, room)).toEqual({ status: 200 })
+    expect(await joined(home, room.roomId)).toEqual(everyone)
+  })
+
+  test('waits for a server that is gone no longer than for one key, whatever it signed', async () => {
+    const { home, room, everyone } = await residentRoom(members)
+    const gone = new RogueServer(home, 'gone.example')
+    const { roomId, head, depth, state, events } = room.server
+    Object.assign(gone, { roomId, head, depth, state: new Map(state), events: new Map(events) })
+    for (let i = 0; i < 200; i++) {
+      const sender = `@lost${i}:gone.example`
+      room.server.know(await gone.make({ type: 'm.room.member', stateKey: sender, sender, content: { membership: 'join' } }))
+    }
+    home.network.detach('gone.example')
+    const before = home.clock.now()
+    expect(await join(home, room)).toEqual({ status: 200 })
+    expect(home.clock.now() - before).toBeLessThan(25_000)
+    expect(await joined(home, room.roomId)).toEqual(everyone)
+  })
+
   test('commits a bounded part of it at a time', async () => {
     const { home, room } = await residentRoom(members)
     expect((await join(home, room)).status).toBe(200)

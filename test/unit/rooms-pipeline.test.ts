@@ -61,7 +61,7 @@ async function roomsOf(serverName: string, remote: Partial<RemoteServers> = {}) 
     logger,
     serverName,
   })
-  const joinDeps = { queue, store, remote: remoteServers, verifier, signEvent, clock, random, serverName }
+  const joinDeps = { storage, queue, store, remote: remoteServers, verifier, signEvent, clock, random, serverName }
   return { storage, stream, store, queue, sender, receiver, clock, signEvent, serverName, random, joinDeps, verifier }
 }
 
@@ -166,7 +166,7 @@ describe.each(supportedRoomVersions())('a room of version %s', (version) => {
     const stages: string[] = []
     const report: ReportJoin = ({ stage, done, total }) => void (done <= total && stages.push(stage))
     await joinThrough('a.example', { userId: bob, roomId, content: {} }, { ...b.joinDeps, report })
-    expect(stages).toEqual(['checking', 'storing'])
+    expect([...new Set(stages)]).toEqual(['checking', 'storing'])
     expect((await b.store.joinedUsers(roomId)).sort()).toEqual([creator, bob])
     expect((await a.store.room(roomId))?.state.root).toBe((await b.store.room(roomId))?.state.root)
 
