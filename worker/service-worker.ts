@@ -1,5 +1,5 @@
-import { PrecacheController } from 'workbox-precaching'
 import { BridgeLinks } from './bridge-links.ts'
+import { KeptFiles } from './kept-files.ts'
 import { answerFromHomeserver, isHomeserverPath } from './matrix-requests.ts'
 import { hideHomeserver, lacksToken, type MountedClient, prepareForClient } from './mounted-client.ts'
 import { withTabHost } from './navigation.ts'
@@ -22,10 +22,10 @@ const client = self.yurtClient
 // A client mounted under a path of its own wraps this script in its service worker: its files are its own affair.
 const isOfWholeOrigin = new URL(self.registration.scope).pathname === '/'
 const links = new BridgeLinks(askTabHosts)
-const pages = new PrecacheController({ cacheName })
+const pages = new KeptFiles(cacheName)
 const windows = self.clients.matchAll.bind(self.clients, { includeUncontrolled: true, type: 'window' } as const)
 
-if (isOfWholeOrigin) pages.precache(filesToKeep())
+if (isOfWholeOrigin) pages.keep(filesToKeep())
 if (client?.hasServiceWorker) {
   prepareForClient({ cache: cacheName, frame: tabHost, answer: (request) => answerFromHomeserver({ request, clientId: '' }, links) })
 }
@@ -71,11 +71,11 @@ function fileAnswer(request: Request, path: string): Promise<Response> | undefin
 /** Where a client's file is: its pages have paths of its own making, and files are named relative to these. */
 function clientFile(path: string, isPage: boolean): string | undefined {
   const candidates = [path, ...(isPage ? ['/index.html'] : [path.slice(path.lastIndexOf('/'))])]
-  return candidates.find((candidate) => pages.getCacheKeyForURL(candidate) !== undefined)
+  return candidates.find((candidate) => pages.has(candidate))
 }
 
 async function kept(file: string, request: Request): Promise<Response> {
-  return (await pages.matchPrecache(file)) ?? fetch(request)
+  return (await pages.get(file)) ?? fetch(request)
 }
 
 /** Our files and the client's. */
