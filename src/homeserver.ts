@@ -1,5 +1,5 @@
 import { composeClientApi } from './composition/client-api.ts'
-import { composeFederation } from './composition/federation.ts'
+import { composeFederation, type Federation } from './composition/federation.ts'
 import { composeFederationApi } from './composition/federation-api.ts'
 import { composeKeys } from './composition/keys.ts'
 import { composePush } from './composition/push.ts'
@@ -45,8 +45,8 @@ export async function createHomeserver(ports: HomeserverPorts): Promise<Homeserv
   // What a start reads is read together as far as it can be: each read waits for the disk of a browser that has just begun.
   const [stream] = await Promise.all([Stream.open(ports.storage), discardUnfinishedJoins(ports.storage)])
   const remotes = composeRemotes(ports)
-  const rooms = composeRooms({ ...ports, stream, remotes })
-  const federation = composeFederation({ ...ports, stream, remotes, store: rooms.store })
+  const rooms = composeRooms({ ...ports, stream, remotes, deliver: (server) => federation.sender.deliver(server) })
+  const federation: Federation = composeFederation({ ...ports, stream, remotes, store: rooms.store })
   const members = rooms.currentMembers
   const keys = composeKeys({ ...ports, stream, remotes, federation, members })
   const users = await composeUsers({ ...ports, stream, remotes, federation, keys, members })

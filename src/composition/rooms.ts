@@ -14,7 +14,7 @@ import { RoomQueue } from '../rooms/room-queue.ts'
 import { RoomStore } from '../rooms/room-store.ts'
 import { RoomSender } from '../rooms/send.ts'
 import { StickyEvents } from '../rooms/sticky-events.ts'
-import type { UserId } from '../spec/event.ts'
+import type { ServerName, UserId } from '../spec/event.ts'
 import type { JsonObject } from '../spec/json.ts'
 import { accountData, accounts, profiles } from '../storage/tables/users.ts'
 import { lazily } from '../streams/lazily.ts'
@@ -23,7 +23,14 @@ import { blocksInvites, invitePermissionType } from '../users/account-data.ts'
 import type { Remotes } from './remotes.ts'
 
 /** The event pipeline and what stands directly on it. */
-export function composeRooms(ports: HomeserverPorts & { readonly stream: Stream; readonly remotes: Remotes }) {
+export function composeRooms(
+  ports: HomeserverPorts & {
+    readonly stream: Stream
+    readonly remotes: Remotes
+    /** Has a server sent what waits for it, within a few seconds. */
+    readonly deliver: (server: ServerName) => Promise<void>
+  },
+) {
   const { storage, stream, clock, random, logger, remotes } = ports
   const { serverName } = ports.signer
   const { verifier, signEvent, rooms: remote } = remotes
@@ -58,6 +65,8 @@ export function composeRooms(ports: HomeserverPorts & { readonly stream: Stream;
     storage,
     queue,
     remote,
+    deliver: ports.deliver,
+    gapFiller,
     verifier,
     signEvent,
     clock,

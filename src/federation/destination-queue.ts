@@ -59,6 +59,8 @@ export class DestinationQueue {
   #again = false
   #pause = new AbortController()
   readonly #stopped = new AbortController()
+  /** Wait for the end of what is being sent. */
+  #waiting: (() => void)[] = []
 
   constructor(server: ServerName, stored: StoredDestination, deps: QueueDeps) {
     this.server = server
@@ -126,6 +128,15 @@ export class DestinationQueue {
     this.#pause.abort()
   }
 
+  /** Tries at once to send all that waits. Resolves when that has been done, or has failed. */
+  async drain(): Promise<void> {
+    if (this.#stopped.signal.aborted) return
+    const done = new Promise<void>((resolve) => this.#waiting.push(resolve))
+    this.reachable()
+    this.#start()
+    await done
+  }
+
   /** Stops after what is under way was given up; nothing is lost. */
   async stop(): Promise<void> {
     this.#stopped.abort()
@@ -151,6 +162,7 @@ export class DestinationQueue {
       .finally(() => {
         this.#running = undefined
         if (this.#again) this.#start()
+        else this.#wakeWaiting()
       })
   }
 
@@ -185,6 +197,7 @@ export class DestinationQueue {
     } catch (failure) {
       if (this.#stopped.signal.aborted) return false
       this.#backOff()
+      this.#wakeWaiting()
       logger.log('info', 'a transaction could not be delivered', { server: this.server, reason: String(failure), retryAt: this.#retryAt })
       await storage.commit([this.#row(transaction.id)], 'relaxed')
       this.#giveBackEphemeral()
@@ -216,6 +229,10 @@ export class DestinationQueue {
         logger.log('warn', 'a server refused an event', { server: this.server, eventId, reason: result.error.slice(0, 200) })
       }
     }
+  }
+
+  #wakeWaiting(): void {
+    for (const wake of this.#waiting.splice(0)) wake()
   }
 
   #backOff(): void {

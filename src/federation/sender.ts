@@ -20,6 +20,9 @@ export interface QueueStatus {
 /** Events waiting for a server that are counted, for people to see. */
 const mostCounted = 1_000
 
+/** How long a request waits for a server to be sent what it has to know before. */
+const deliveryMs = 5_000
+
 /**
  * Sends the events and EDUs of this homeserver to all others: follows the log, and drives a queue for each destination.
  */
@@ -82,6 +85,17 @@ export class FederationSender {
   /** A server spoke to us: what waits for it is tried now. */
   readonly heard = (server: ServerName): void => {
     this.#queues.get(server)?.heard()
+  }
+
+  /** Tries at once to send what waits for a server. Resolves once it is sent, or the server did not take it within a few seconds. */
+  async deliver(server: ServerName): Promise<void> {
+    this.#follow()
+    await this.#following
+    const queue = this.#queues.get(server)
+    if (!queue) return
+    const over = new AbortController()
+    await Promise.race([queue.drain(), this.#deps.clock.sleep(deliveryMs, over.signal)])
+    over.abort()
   }
 
   /** All destinations for which something waits. */

@@ -112,6 +112,12 @@ export class GapFiller {
     return [...found.values()]
   }
 
+  /** Whether the events lead back to what has a place, or to where the room's history begins here. */
+  async isWhole(roomId: RoomId, events: readonly RoomEvent[]): Promise<boolean> {
+    const minDepth = await this.#beginning(roomId)
+    return (await this.#openEnds(events.filter(({ depth }) => depth > minDepth))).length === 0
+  }
+
   /**
    * The state before `event` as the first server that can tells it: one with a create event, and one event for each key, all of
    * which could be had.

@@ -25,6 +25,8 @@ interface MembershipDeps extends RemoteMembershipDeps {
   readonly serverName: ServerName
   /** What a membership event shows of its user: `displayname` and `avatar_url`. */
   readonly profileOf: (userId: UserId) => Promise<JsonObject>
+  /** Has a server sent what waits for it. Resolves once it has that, or could not be given it in a few seconds. */
+  readonly deliver: (server: ServerName) => Promise<void>
   readonly isGuest: (userId: UserId) => Promise<boolean>
   /** Whether a local user takes no invitations. */
   readonly blocksInvites: (userId: UserId) => Promise<boolean>
@@ -98,8 +100,16 @@ export class RoomMembership {
     const servers = this.#servers([...via, stored?.outOfBand?.via, serverNameOf(stored?.sender ?? ''), serverNameOf(roomId), ...inRoom])
     const { joinThrough } = await remoteJoin()
     await this.#deps.joins.follow(roomId, (report) =>
-      throughAny(servers, (server) => joinThrough(server, { userId, roomId, content }, { ...this.#deps, report })),
+      throughAny(servers, async (server) => {
+        await this.#catchUp(server, roomId)
+        await joinThrough(server, { userId, roomId, content }, { ...this.#deps, report })
+      }),
     )
+  }
+
+  /** A server that has not heard of our leaving the room would have us join where to it we still are. */
+  async #catchUp(server: ServerName, roomId: RoomId): Promise<void> {
+    if (await this.#deps.store.room(roomId)) await this.#deps.deliver(server)
   }
 
   /** Leaves a room, or turns down an invitation to it, or takes a knock back. An invitation is gone even if its server is. */
@@ -155,6 +165,7 @@ export class RoomMembership {
     await throughAny(this.#servers([...via, serverNameOf(roomId)]), async (server) => {
       const { remote } = this.#deps
       const { membershipFromTemplate } = await remoteJoin()
+      await this.#catchUp(server, roomId)
       const template = await remote.makeMembership(server, 'knock', { roomId, userId, versions: supportedRoomVersions() })
       const { event, rules } = await membershipFromTemplate({ userId, roomId, content: profile, membership: 'knock' }, template, this.#deps)
       const { strippedState } = await remote.sendKnock(server, { roomId, eventId: event.eventId, pdu: event.pdu })

@@ -28,6 +28,9 @@ interface ReceiverDeps extends TakerDeps {
   readonly serverName: ServerName
 }
 
+/** How long a server that asks something of a room waits for what it has sent there before. */
+const dealtWithinMs = 5_000
+
 /** Takes events from other servers into the pipeline. */
 export class RoomReceiver {
   readonly #deps: ReceiverDeps
@@ -130,6 +133,15 @@ export class RoomReceiver {
     return record
   }
 
+  /** Resolves once what a server has sent to a room so far is dealt with, or takes too long. */
+  async dealtWith(origin: ServerName, roomId: RoomId): Promise<void> {
+    const work = this.#working.get(lineOf(origin, roomId))
+    if (!work) return
+    const over = new AbortController()
+    await Promise.race([work, this.#deps.clock.sleep(dealtWithinMs, over.signal)])
+    over.abort()
+  }
+
   /** Resolves once all that was staged has been dealt with. */
   async idle(): Promise<void> {
     while (this.#working.size > 0) await Promise.all(this.#working.values())
@@ -191,7 +203,7 @@ export class RoomReceiver {
     const [first] = staged
     if (!first) return
     const { origin, event } = first
-    const line = `${origin} ${event.roomId}`
+    const line = lineOf(origin, event.roomId)
     const before = this.#working.get(line) ?? Promise.resolve()
     const work = before
       .then(() => this.#deal(origin, event.roomId, staged))
@@ -250,6 +262,10 @@ export class RoomReceiver {
     const acl = await this.#deps.store.stateEvent(room.state, 'm.room.server_acl', '')
     return acl && !isAllowedByAcl(origin, acl.content) ? `${origin} is banned from this room` : undefined
   }
+}
+
+function lineOf(origin: ServerName, roomId: RoomId): string {
+  return `${origin} ${roomId}`
 }
 
 function isKeyMissing(result: Received): boolean {

@@ -12,6 +12,8 @@ import { type RoomVersionRules, rulesOf, supportedRoomVersions } from '../spec/r
 import type { StateTrie } from '../spec/state-trie.ts'
 import { unfinishedJoins } from '../storage/tables/rooms.ts'
 import { chosenFields } from './chosen-id.ts'
+import { absenceBefore, remainingEnds } from './coming-back.ts'
+import type { GapFiller } from './gap-filler.ts'
 import { judgeByAuthEvents } from './import.ts'
 import { receivePdus } from './incoming.ts'
 import { JoinImport } from './join-import.ts'
@@ -25,6 +27,7 @@ export interface RemoteMembershipDeps {
   readonly storage: Storage
   readonly queue: RoomQueue
   readonly store: RoomStore
+  readonly gapFiller: GapFiller
   readonly remote: RemoteServers
   readonly verifier: EventVerifier
   readonly signEvent: SignEvent
@@ -115,20 +118,27 @@ async function placeJoin(
 ): Promise<void> {
   const { roomId } = join
   if (!stateBefore.has(stateKeyOf('m.room.create', ''))) throw unknownError(`${via} told us a state without a create event`, 502)
+  const absence = await absenceBefore(join, { via, rules }, deps)
   await deps.queue.enqueue(roomId, async (draft) => {
     if (!draft.exists) draft.begin(rules)
-    // Between leaving and coming back the room went on without us: what we knew as its head no longer is.
-    if (!(await isResident(draft, deps.serverName))) draft.startAfresh()
+    draft.write(removeRange(unfinishedJoins, { from: [roomId, ''], to: [roomId, last] }))
+    // What others have said since may have led to it already.
+    const known = (await draft.find([join.eventId])).get(join.eventId)
+    if (known?.placed && known.status === 'accepted') return
+    if (known?.placed) throw forbidden('The room does not allow it')
+    // Between leaving and coming back the room went on without us: what we knew as its heads no longer are, but for those that the
+    // server which lets us in has not heard of. Our leaving may be one.
+    draft.startAfresh(await remainingEnds(draft, absence, await isResident(draft, deps.serverName)))
     const finding = await judgeByAuthEvents(draft, join)
     if (finding.kind === 'unknown') throw unknownError(`${via} did not tell us what our join rests on`, 502)
     const placed = await draft.place(join, {
       live: true,
       distributedBy: 'resident',
       stateBefore,
+      current: await draft.stateBeside(stateBefore),
       ...(finding.kind === 'rejected' ? { rejection: finding.reason } : {}),
     })
     if (placed.status !== 'accepted') throw forbidden(placed.reason ?? 'The room does not allow it')
-    draft.write(removeRange(unfinishedJoins, { from: [roomId, ''], to: [roomId, last] }))
   })
 }
 

@@ -40,6 +40,8 @@ export interface Placement {
   /** Why its own `auth_events` or its signatures forbid it. */
   readonly rejection?: string
   readonly distributedBy?: NonNullable<StoredEvent['distributedBy']>
+  /** The state of the room now, where more is known of it than the ends of its graph here say. */
+  readonly current?: StateTrie
   /** Why it must not be shown though the rules allow it. */
   readonly softFailure?: string
   readonly transaction?: NonNullable<StoredEvent['transaction']>
@@ -112,9 +114,14 @@ export class RoomDraft {
     this.#rules = rules
   }
 
-  /** Forgets the graph's ends: what a join through another server brings replaces what was known before leaving. */
-  startAfresh(): void {
-    this.#extremities = new Set()
+  /** Forgets all ends of the graph but these: what a join through another server brings has replaced the others. */
+  startAfresh(remaining: ReadonlySet<EventId>): void {
+    this.#extremities = remaining
+  }
+
+  /** The state of the room, if one of its ends is where the state is `told`. */
+  async stateBeside(told: StateTrie): Promise<StateTrie> {
+    return this.#resolve([told, ...(await Promise.all([...this.#extremities].map((eventId) => this.stateAfter(eventId))))])
   }
 
   write(...writes: readonly Write[]): void {
@@ -238,8 +245,9 @@ export class RoomDraft {
     if (!before.allowed) return { status: 'rejected', reason: before.reason }
     if (!placement.live) return { status: 'accepted' }
     if (placement.softFailure !== undefined) return { status: 'soft-failed', reason: placement.softFailure }
-    if (stateBefore.root === this.#state.root || this.#extremities.size === 0) return { status: 'accepted' }
-    const now = await this.judge(event, this.#state)
+    const { current = this.#state } = placement
+    if (stateBefore.root === current.root || this.#extremities.size === 0) return { status: 'accepted' }
+    const now = await this.judge(event, current)
     return now.allowed ? { status: 'accepted' } : { status: 'soft-failed', reason: now.reason }
   }
 

@@ -152,27 +152,20 @@ function largestCircle(views: readonly RoomView[]): RoomView[] {
   return circles.reduce((largest, circle) => (circle.length > largest.length ? circle : largest), [])
 }
 
-/**
- * Servers that have each other in the room have one end of the graph that they share, and one state, but for branches that some
- * of them lack: what was sent when one of them was banned or not in the room, or had not come back, is owed to it only once
- * later events lead to it.
- */
+/** Servers that have each other in the room have the same ends of the graph, and one state. */
 function disagreements(model: RoomModel, views: readonly RoomView[]): string[] {
   const [first, ...others] = views.map(acceptedSinceReturn)
   const common = [...(first ?? [])].filter((eventId) => others.every((accepted) => accepted.has(eventId)))
-  const shared = model.reaches(common)
   const before = model.reaches(common.flatMap((eventId) => model.judged.get(eventId)?.event.prevEvents ?? []))
   const heads = common.filter((eventId) => !before.has(eventId)).sort()
   const state = model.stateAfter(heads)
-  return views
-    .filter(({ room }) => room.forwardExtremities.every((eventId) => shared.has(eventId)))
-    .flatMap(({ server, room }) => {
-      const faults = []
-      const held = [...room.forwardExtremities].sort()
-      if (held.join() !== heads.join()) faults.push(`${server} has the extremities ${held.join()}, the others ${heads.join()}`)
-      if (room.state.root !== state.root) faults.push(`${server} resolved another state than the others`)
-      return faults
-    })
+  return views.flatMap(({ server, room }) => {
+    const faults = []
+    const held = [...room.forwardExtremities].sort()
+    if (held.join() !== heads.join()) faults.push(`${server} has the extremities ${held.join()}, the others ${heads.join()}`)
+    if (room.state.root !== state.root) faults.push(`${server} resolved another state than the others`)
+    return faults
+  })
 }
 
 function acceptedSinceReturn({ records }: RoomView): Set<EventId> {

@@ -28,9 +28,9 @@ export class RoomModel {
     for (const event of inGraphOrder(events, this.unjudged)) this.#judge(event)
   }
 
-  /** The state after these events together. */
-  stateAfter(eventIds: readonly EventId[]): StateTrie {
-    return this.#resolve(eventIds.flatMap((eventId) => this.judged.get(eventId)?.stateAfter ?? []))
+  /** The state after these events together, and in these other states. */
+  stateAfter(eventIds: readonly EventId[], ...others: readonly StateTrie[]): StateTrie {
+    return this.#resolve([...others, ...eventIds.flatMap((eventId) => this.judged.get(eventId)?.stateAfter ?? [])])
   }
 
   /** Whether the authorisation rules allow the event in `state`. */

@@ -1,3 +1,4 @@
+import type { EventRecord } from '../../src/rooms/room-store.ts'
 import type { EventId, RoomEvent } from '../../src/spec/event.ts'
 import { StateTrie } from '../../src/spec/state-trie.ts'
 import type { RoomModel } from './room-model.ts'
@@ -23,9 +24,11 @@ export function replay(model: RoomModel, view: RoomView): Replayed {
     const { event, stored } = record
     const judgement = model.judged.get(event.eventId)
     if (!judgement || judgement.rejected) continue
-    if (comesBack(record)) extremities = new Set()
+    if (comesBack(record)) extremities = remaining(extremities, record, model)
     const isNew = stored.live || stored.status === 'soft-failed'
-    const isForbiddenNow = isNew && extremities.size > 0 && !model.isAllowed(event, state)
+    // The server that let us in told us the state there, which is as good as an end of the graph.
+    const current = comesBack(record) ? model.stateAfter([...extremities], judgement.stateBefore) : state
+    const isForbiddenNow = isNew && extremities.size > 0 && !model.isAllowed(event, current)
     if (isForbiddenNow) {
       softFailed.add(event.eventId)
       continue
@@ -40,6 +43,17 @@ export function replay(model: RoomModel, view: RoomView): Replayed {
     state = model.stateAfter([...extremities])
   }
   return { softFailed, extremities, state }
+}
+
+/**
+ * What stays an end of the graph beside a join through another server: what does not come before it. A server that was away for
+ * so long that nobody can tell keeps none.
+ */
+function remaining(extremities: ReadonlySet<EventId>, { event, stored }: EventRecord, model: RoomModel): Set<EventId> {
+  const before = model.reaches([event.eventId])
+  const beside = [...extremities].filter((eventId) => !before.has(eventId))
+  const merged = model.stateAfter([...beside, event.eventId])
+  return new Set((stored.roomAfter ?? stored.stateAfter) === merged.root ? beside : [])
 }
 
 /** The events before one, directly or through those that can be no extremities. */

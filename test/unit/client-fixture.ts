@@ -121,6 +121,8 @@ export async function openClientApi(options: FixtureOptions = {}) {
   const membership = new RoomMembership({
     ...pipeline,
     joins: new JoinsUnderWay(),
+    gapFiller,
+    deliver: async () => undefined,
     sender,
     isGuest,
     blocksInvites: (userId) => accountData.blocksInvites(userId),

@@ -55,6 +55,8 @@ export async function homeserver(at: World, name: string, storage?: Storage) {
   const membership = new RoomMembership({
     joins: new JoinsUnderWay(),
     storage: base.storage,
+    gapFiller,
+    deliver: async () => undefined,
     queue,
     remote,
     verifier,

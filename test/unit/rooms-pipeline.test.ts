@@ -61,7 +61,7 @@ async function roomsOf(serverName: string, remote: Partial<RemoteServers> = {}) 
     logger,
     serverName,
   })
-  const joinDeps = { storage, queue, store, remote: remoteServers, verifier, signEvent, clock, random, serverName }
+  const joinDeps = { storage, queue, store, gapFiller, remote: remoteServers, verifier, signEvent, clock, random, serverName }
   return { storage, stream, store, queue, sender, receiver, clock, signEvent, serverName, random, joinDeps, verifier }
 }
 

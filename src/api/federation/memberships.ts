@@ -27,6 +27,7 @@ export interface MembershipDeps {
     ): Promise<MembershipTemplate>
   }
   readonly receiver: {
+    dealtWith(origin: ServerName, roomId: RoomId): Promise<void>
     receiveMembership(sent: {
       readonly origin: ServerName
       readonly roomId: RoomId
@@ -70,6 +71,8 @@ function make(kind: Kind, deps: MembershipDeps): Endpoint {
       const userId = parameter.userId(params)
       if (serverNameOf(userId) !== server) throw forbidden(`${userId} is not a user of ${server}`)
       await deps.view.room(server, roomId, kind === 'leave' ? 'leave' : 'takePart')
+      // The departure of a user who now wants to come back may have come just before.
+      await deps.receiver.dealtWith(server, roomId)
       // A leave event looks the same in all versions: its request does not name any.
       const versions = kind === 'leave' ? supportedRoomVersions() : (query.ver ?? ['1']).slice(0, 100)
       const { version, event } = await deps.membership.template(kind, { roomId, userId, versions })
