@@ -133,6 +133,26 @@ describe('membership', () => {
     ])
   })
 
+  test('a join by room id or alias says more, but nothing that is the server’s to say', async () => {
+    const api = await openClientApi()
+    api.profiles.set(bob, { displayname: 'Bob' })
+    const roomId = await api.createRoom(alice, { preset: 'public_chat' })
+    const own = { membership: 'ban', displayname: 'Eve', avatar_url: 'mxc://a/b', third_party_invite: {}, third_party_signed: {} }
+    const body = { 'org.example.via': { a: ['link'] }, reason: 'tea', join_authorised_via_users_server: alice, ...own }
+    await api.post(bob, `/v3/join/${encode(roomId)}`, body)
+    const member = `/v3/rooms/${encode(roomId)}/state/m.room.member/${encode(bob)}`
+    expect(await api.get(bob, member)).toEqual({
+      membership: 'join',
+      displayname: 'Bob',
+      reason: 'tea',
+      'org.example.via': { a: ['link'] },
+    })
+    const fraction = await api.ask('@carol:a.example', 'POST', `/v3/join/${encode(roomId)}`, { a: 1.5 })
+    expect([fraction.status, fraction.body.errcode]).toEqual([400, 'M_BAD_JSON'])
+    const large = await api.ask('@carol:a.example', 'POST', `/v3/join/${encode(roomId)}`, { a: 'x'.repeat(70_000) })
+    expect([large.status, large.body.errcode]).toEqual([413, 'M_TOO_LARGE'])
+  })
+
   test('a room is joined by its alias, one of another server through the servers that it names', async () => {
     const asked: string[] = []
     const api = await openClientApi({

@@ -20,6 +20,16 @@ export interface RoomMembershipDeps {
 
 const room = '/_matrix/client/v3/rooms/:roomId'
 const withReason = v.object({ reason: reasonText, third_party_signed: v.optional(jsonObject) })
+/** What a join by room id or alias says beside goes into the membership, as on Synapse (its `rest/client/room.py`), but for this. */
+const withMore = v.intersect([jsonObject, withReason])
+const ownOfServer = [
+  'membership',
+  'displayname',
+  'avatar_url',
+  'join_authorised_via_users_server',
+  'third_party_invite',
+  'third_party_signed',
+]
 const aboutUser = v.object({ user_id: userIdText, reason: reasonText })
 const viaQuery = v.object({ via: serverNames, server_name: serverNames })
 const repeated = ['via', 'server_name']
@@ -33,10 +43,12 @@ function ownMembership({ membership, directory, store, inherit }: RoomMembership
   const enter = async (
     how: 'join' | 'knock',
     { session, params, query, body, keep }: Call<{ reason?: string | undefined }, v.InferOutput<typeof viaQuery>> & { session: Session },
+    more: JsonObject = {},
   ) => {
     const via = [...(query.via ?? []), ...(query.server_name ?? [])]
     const { roomId, servers } = await resolve(params.roomIdOrAlias ?? '', via, directory)
-    const change = { userId: session.userId, roomId, via: servers, content: reasonOf(body), alongside: () => keep({ room_id: roomId }) }
+    const content = { ...more, ...reasonOf(body) }
+    const change = { userId: session.userId, roomId, via: servers, content, alongside: () => keep({ room_id: roomId }) }
     await (how === 'join' ? membership.join(change) : membership.knock(change))
     if (how === 'join') await inherit(session.userId, roomId)
     return { room_id: roomId }
@@ -45,10 +57,10 @@ function ownMembership({ membership, directory, store, inherit }: RoomMembership
     forUser({
       method: 'POST',
       path: '/_matrix/client/v3/join/:roomIdOrAlias',
-      body: withReason,
+      body: withMore,
       query: viaQuery,
       repeated,
-      handle: (call) => enter('join', call),
+      handle: (call) => enter('join', call, without(call.body, ownOfServer)),
     }),
     forUser({
       method: 'POST',
@@ -132,6 +144,10 @@ async function resolve(
   if (!idOrAlias.startsWith('#')) return { roomId: roomIdOf({ roomId: idOrAlias }), servers: [...via] }
   const { roomId, servers } = await directory.resolve(idOrAlias)
   return { roomId, servers: [...new Set([...via, ...servers])] }
+}
+
+function without(body: JsonObject, names: readonly string[]): JsonObject {
+  return Object.fromEntries(Object.entries(body).filter(([name]) => !names.includes(name)))
 }
 
 function reasonOf({ reason }: { readonly reason?: string | undefined }): JsonObject {
