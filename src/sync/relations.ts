@@ -20,7 +20,8 @@ interface Walk {
   readonly limit: number
 }
 
-interface ChildPlace {
+/** Where an event is that relates to another. */
+export interface ChildPlace {
   readonly point: TimelinePoint
   readonly type: string
   readonly eventId: EventId
@@ -117,10 +118,30 @@ export class Relations {
 
   /** A page of the children of an event in the room's order: where each is, its relation type, and its id. */
   async page(roomId: RoomId, parent: EventId, walk: Walk): Promise<ChildPlace[]> {
+    const [places = []] = await this.#places(roomId, [parent], walk)
+    return places
+  }
+
+  /** The newest children of each of several events, so many of each at most. */
+  childrenOf(roomId: RoomId, parents: readonly EventId[], limit: number): Promise<ChildPlace[][]> {
+    return this.#places(roomId, parents, { direction: 'backwards', from: undefined, limit })
+  }
+
+  async #places(roomId: RoomId, parents: readonly EventId[], walk: Walk): Promise<ChildPlace[][]> {
     await this.#order(roomId)
-    const at = (depth: number, position: number) => [roomId, parent, depth, position] as const
-    const rows = await this.#storage.read([childrenInOrder], (tx) => tx.range(childrenInOrder, rangeOf(at, walk)))
-    return rows.map(([[, , depth, position], [type, eventId]]) => ({ point: { depth, position }, type, eventId }))
+    const rows = await this.#storage.read([childrenInOrder], (tx) =>
+      Promise.all(
+        parents.map((parent) =>
+          tx.range(
+            childrenInOrder,
+            rangeOf((depth, position) => [roomId, parent, depth, position] as const, walk),
+          ),
+        ),
+      ),
+    )
+    return rows.map((ofParent) =>
+      ofParent.map(([[, , depth, position], [type, eventId]]) => ({ point: { depth, position }, type, eventId })),
+    )
   }
 
   /** A page of the replies in all threads of a room, in the room's order: where each is, its id, and the root of its thread. */

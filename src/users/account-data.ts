@@ -6,6 +6,7 @@ import { Lru } from '../storage/lru.ts'
 import { accountData, accountDataLog } from '../storage/tables/users.ts'
 import { ChangeMarks } from '../streams/change-marks.ts'
 import type { Position, Stream } from '../streams/stream.ts'
+import { Turns } from '../streams/turns.ts'
 
 /** One piece of account data as `/sync` delivers it. */
 export interface AccountDataChange {
@@ -22,7 +23,14 @@ interface Datum {
   readonly alongside?: readonly Write[]
 }
 
-/** Pieces of account data that a user may keep, in all rooms together; those deleted count, for their rows tell that they are. */
+/** A deleted piece whose deletion is told no more. */
+interface Forgotten {
+  readonly roomId: RoomId
+  readonly type: string
+  readonly position: Position
+}
+
+/** Pieces of account data that a user may keep, in all rooms together. Those deleted count as long as there is room to tell that they are. */
 const datumLimit = 10_000
 
 /**
@@ -34,6 +42,7 @@ export class AccountData {
   readonly #stream: Stream
   readonly #implied: (userId: UserId) => Readonly<Record<string, JsonObject>>
   readonly #marks: ChangeMarks
+  readonly #turns = new Turns()
   /** How many pieces users kept when that was last counted, and those added since. */
   readonly #counts = new Lru<UserId, number>(1000)
   readonly #ignored = new Lru<UserId, ReadonlySet<UserId>>(1000)
@@ -56,13 +65,18 @@ export class AccountData {
 
   /** Empty content deletes it. Throws `M_TOO_LARGE` where the user keeps too many of them. */
   async set(userId: UserId, roomId: RoomId, datum: Datum): Promise<void> {
+    await this.#turns.take(userId, () => this.#set(userId, roomId, datum))
+  }
+
+  async #set(userId: UserId, roomId: RoomId, datum: Datum): Promise<void> {
     const { type, content, alongside = [] } = datum
     const before = await this.#storage.read([accountData], (tx) => tx.get(accountData, [userId, roomId, type]))
-    if (!before) await this.#requireRoom(userId)
+    const gone = before ? undefined : await this.#requireRoom(userId)
     const writes = (position: Position): Write[] => [
       ...(before ? [remove(accountDataLog, [userId, before.position])] : []),
       put(accountData, [userId, roomId, type], { content, position }),
-      put(accountDataLog, [userId, position], [roomId, type]),
+      put(accountDataLog, [userId, position], isDeleted(content) ? [roomId, type, 'deleted'] : [roomId, type]),
+      ...(gone ? [remove(accountData, [userId, gone.roomId, gone.type]), remove(accountDataLog, [userId, gone.position])] : []),
       ...alongside,
     ]
     await this.#stream.commit(1, writes, {
@@ -126,19 +140,27 @@ export class AccountData {
     return blocks
   }
 
-  async #requireRoom(userId: UserId): Promise<void> {
+  /** The piece that gives way to a new one, if one must. Throws `M_TOO_LARGE` where none can. */
+  async #requireRoom(userId: UserId): Promise<Forgotten | undefined> {
     const known = this.#counts.get(userId)
-    const counted = known === undefined || known >= datumLimit ? await this.#count(userId) : known
+    const { count, oldestDeleted } = known === undefined || known >= datumLimit ? await this.#count(userId) : { count: known }
     // Others may have been added while it was counted.
-    const count = known === undefined ? Math.max(counted, this.#counts.get(userId) ?? 0) : counted
-    if (count >= datumLimit) throw tooLarge(`A user may keep ${datumLimit} pieces of account data`)
-    this.#counts.set(userId, count + 1)
+    const now = known === undefined ? Math.max(count, this.#counts.get(userId) ?? 0) : count
+    if (now < datumLimit) {
+      this.#counts.set(userId, now + 1)
+      return undefined
+    }
+    this.#counts.set(userId, now)
+    if (!oldestDeleted) throw tooLarge(`A user may keep ${datumLimit} pieces of account data`)
+    return oldestDeleted
   }
 
   /** Counted by the log, whose rows are small. */
-  async #count(userId: UserId): Promise<number> {
+  async #count(userId: UserId): Promise<{ readonly count: number; readonly oldestDeleted?: Forgotten }> {
     const range = { from: [userId, 0], to: [userId, Number.MAX_SAFE_INTEGER], limit: datumLimit } as const
-    return (await this.#storage.read([accountDataLog], (tx) => tx.range(accountDataLog, range))).length
+    const log = await this.#storage.read([accountDataLog], (tx) => tx.range(accountDataLog, range))
+    const [oldest] = log.flatMap(([[, position], [roomId, type, deleted]]) => (deleted ? [{ roomId, type, position }] : []))
+    return { count: log.length, ...(oldest ? { oldestDeleted: oldest } : {}) }
   }
 
   #impliedOf(userId: UserId, type: string): JsonObject | undefined {

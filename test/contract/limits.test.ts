@@ -75,6 +75,19 @@ describe('what a user may keep', () => {
     expect((await set(0, 'x'.repeat(1 << 18))).status).toBe(413)
   })
 
+  test('is 10,000 pieces of account data, and what was deleted does not count', async () => {
+    const user = await world.register()
+    await world.home.storage.commit(numbered(9_998, (n) => put(accountDataLog, [user.userId, 1e9 + n], ['', `org.example.${n}`])))
+    const set = (n: number, content: JsonObject) =>
+      world.ask(user, 'PUT', `${v3}/user/${encode(user.userId)}/account_data/org.example.new${n}`, content)
+    expect(await until(5, (n) => set(n, { n }))).toEqual([2, '413 M_TOO_LARGE'])
+    expect((await set(0, {})).status).toBe(200)
+    expect((await set(2, { n: 2 })).status).toBe(200)
+    expect((await set(3, { n: 3 })).status).toBe(413)
+    expect((await world.must(user, 'GET', `${v3}/user/${encode(user.userId)}/account_data/org.example.new2`)).n).toBe(2)
+    expect((await set(0, { n: 0 })).status).toBe(413)
+  })
+
   test('is 1,000 one-time keys of a device', async () => {
     const user = await world.register()
     const upload = (from: number, count: number) => {

@@ -55,6 +55,35 @@ test('all threads and relations are there page by page, in either direction, eac
   expect(await walk(`relations/${encode(parent)}/m.reference?dir=b`)).toEqual(numbered('reference').reverse())
 })
 
+test('what relates to an event through others is there page by page, in either direction, each once, however much it is', async () => {
+  const api = await openClientApi()
+  const roomId = await api.createRoom(alice)
+  const root = await api.send(alice, roomId, 'root')
+  const replies: string[] = []
+  for (let n = 0; n < 1_005; n++) replies.push(await api.send(alice, roomId, `reply ${n}`, related(root, 'm.thread')))
+  // They come last, and to what came first.
+  const reactions: string[] = []
+  for (let n = 0; n < 5; n++) reactions.push(await api.send(alice, roomId, `reaction ${n}`, related(replies[n] ?? '', 'm.annotation')))
+  await api.send(alice, roomId, 'indeed', related(reactions[0] ?? '', 'm.annotation'))
+  await api.send(alice, roomId, 'through what is gone', related(replies[7] ?? '', 'm.annotation'))
+  await api.put(alice, `/v3/rooms/${encode(roomId)}/redact/${encode(replies[7] ?? '')}/r`, {})
+  const walk = async (query: string) => {
+    const bodies: unknown[] = []
+    for (let from = ''; ; ) {
+      const page = await api.get(alice, `/v1/rooms/${encode(roomId)}/relations/${encode(root)}${query}&recurse=true&limit=100${from}`)
+      expect(listAt(page, 'chunk').length).toBeLessThanOrEqual(100)
+      bodies.push(...said(listAt(page, 'chunk')))
+      if (page.next_batch === undefined) return bodies
+      from = `&from=${String(page.next_batch)}`
+    }
+  }
+  const thread = replies.map((_, n) => `reply ${n}`).filter((_, n) => n !== 7)
+  const all = [...thread, ...reactions.map((_, n) => `reaction ${n}`), 'indeed']
+  expect(await walk('?dir=f')).toEqual(all)
+  expect(await walk('?dir=b')).toEqual(all.toReversed())
+  expect(await walk('/m.annotation?dir=f')).toEqual(all.slice(thread.length))
+})
+
 test('an event is told with the newest hundred of the events that refer to it', async () => {
   const { api, parent, references, path } = await manyRelations()
   const event = await api.get(alice, `/v3${path.slice(3)}/event/${encode(parent)}`)

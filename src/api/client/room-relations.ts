@@ -1,9 +1,11 @@
 import * as v from 'valibot'
 import { type Endpoint, forUser } from '../../http/endpoint.ts'
+import { currentContent } from '../../rooms/current-content.ts'
 import type { EventRecord, TimelinePoint } from '../../rooms/room-store.ts'
 import { notFound } from '../../spec/errors.ts'
 import type { EventId } from '../../spec/event.ts'
-import { isLater } from '../../sync/aggregations.ts'
+import { descendantsOf, recursionDepth } from '../../sync/descendants.ts'
+import { relationOf } from '../../sync/relations.ts'
 import type { RoomView, RoomViews } from '../../sync/room-views.ts'
 import { threadsPage } from '../../sync/thread-list.ts'
 import { comparePoints, pointOf } from '../../sync/timeline.ts'
@@ -18,10 +20,6 @@ interface RoomRelationsDeps {
 const path = '/_matrix/client/v1/rooms/:roomId/relations/:eventId'
 /** Related events, or threads, in a page. */
 const limits = { fallback: 20, most: 100, least: 1 }
-/** How far indirect relations are followed. */
-const recursionDepth = 3
-/** Events that indirect relations lead to, at most. */
-const recursionLimit = 1000
 /** Related events that one request looks at: where they are not enough for a page, the next goes on. */
 const lookLimit = 2000
 const pageSize = 100
@@ -104,26 +102,22 @@ async function children(views: RoomViews, view: RoomView, wish: RelationsWish): 
   return pageOf(found, wish, ended ? undefined : point)
 }
 
-/** Events that relate to `parent`, directly or through others that match as well. */
+/** Events that relate to `parent`, directly or through others. */
 async function descendants(views: RoomViews, view: RoomView, wish: RelationsWish): Promise<RelationsPage> {
-  const found = new Map<string, EventRecord>()
-  let parents = [wish.parent]
-  for (let level = 0; level < recursionDepth && parents.length > 0 && found.size < recursionLimit; level++) {
-    const walk = { direction: 'backwards', from: undefined, limit: recursionLimit - found.size } as const
-    const fresh = await Promise.all(
-      parents.map(async (parent) => {
-        const places = await views.relations.page(view.room.roomId, parent, walk)
-        const eventIds = places.flatMap(({ type, eventId }) => (wish.relType === undefined || wish.relType === type ? [eventId] : []))
-        return view.viewpoint.visible(await views.relations.related(parent, eventIds))
-      }),
-    )
-    const matching = fresh.flat().filter(({ event }) => !found.has(event.eventId) && (wish.type === undefined || event.type === wish.type))
-    for (const record of matching.slice(0, recursionLimit - found.size)) found.set(record.event.eventId, record)
-    parents = matching.map(({ event }) => event.eventId).filter((eventId) => found.has(eventId))
+  const all = await descendantsOf(views, view.room.roomId, wish.parent)
+  const places = (wish.isBackwards ? all : all.toReversed()).filter(
+    ({ type, point }) => (wish.relType === undefined || wish.relType === type) && isBetween(point, wish),
+  )
+  const found: EventRecord[] = []
+  let looked = 0
+  for (let size = wish.limit + 1; looked < Math.min(places.length, lookLimit) && found.length <= wish.limit; size = pageSize) {
+    const eventIds = places.slice(looked, looked + size).map(({ eventId }) => eventId)
+    const records = await views.store.events(eventIds)
+    const related = eventIds.flatMap((eventId) => records.get(eventId) ?? []).filter((record) => relationOf(currentContent(record)))
+    found.push(...(await view.viewpoint.visible(related)).filter((record) => isWanted(record, wish)))
+    looked += eventIds.length
   }
-  const inOrder = [...found.values()].sort((a, b) => (isLater(a, b) === wish.isBackwards ? -1 : 1))
-  const wanted = inOrder.filter((record) => isWanted(record, wish))
-  return pageOf(wanted, wish, undefined)
+  return pageOf(found, wish, looked < places.length ? beyond(places[looked - 1]?.point, wish.isBackwards) : undefined)
 }
 
 function pageOf(found: readonly EventRecord[], { limit, isBackwards }: RelationsWish, rest: TimelinePoint | undefined): RelationsPage {
@@ -138,20 +132,20 @@ function beyond(point: TimelinePoint | undefined, isBackwards: boolean): Timelin
 }
 
 function isWanted(record: EventRecord, wish: RelationsWish): boolean {
-  return (wish.type === undefined || record.event.type === wish.type) && isBetween(record, wish)
+  return (wish.type === undefined || record.event.type === wish.type) && isBetween(pointOf(record), wish)
 }
 
 function isBetween(
-  record: EventRecord,
+  point: TimelinePoint,
   { isBackwards, from, to }: { readonly isBackwards: boolean; readonly from: PageToken | undefined; readonly to: PageToken | undefined },
 ): boolean {
-  const isPastFrom = from === undefined || isBefore(record, from) === isBackwards
-  const isShortOfTo = to === undefined || isBefore(record, to) !== isBackwards
+  const isPastFrom = from === undefined || isBefore(point, from) === isBackwards
+  const isShortOfTo = to === undefined || isBefore(point, to) !== isBackwards
   return isPastFrom && isShortOfTo
 }
 
-function isBefore(record: EventRecord, token: PageToken): boolean {
-  return 'position' in token ? record.position <= token.position : comparePoints(pointOf(record), token.point) < 0
+function isBefore(point: TimelinePoint, token: PageToken): boolean {
+  return 'position' in token ? point.position <= token.position : comparePoints(point, token.point) < 0
 }
 
 function threadsEndpoint({ views, tokens }: RoomRelationsDeps): Endpoint {

@@ -147,8 +147,8 @@ export const profileChanges = table<UserId, StoredProfileChanges>('profile_chang
 export const profileLog = table<number, UserId>('profile_log')
 /** [user id, room id or '' for global, type]. */
 export const accountData = table<readonly [UserId, RoomId, string], StoredAccountData>('account_data')
-/** [user id, position] → what changed there; one row for each row of account data. */
-export const accountDataLog = table<readonly [UserId, number], readonly [RoomId, string]>('account_data_log')
+/** [user id, position] → what changed there, and `deleted` where it was; one row for each row of account data. */
+export const accountDataLog = table<readonly [UserId, number], readonly [RoomId, string, 'deleted'?]>('account_data_log')
 /** [user id, room id, thread root]. */
 export const threadSubscriptions = table<readonly [UserId, RoomId, EventId], StoredThreadSubscription>('thread_subscriptions')
 /** [user id, filter id]. */
