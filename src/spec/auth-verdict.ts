@@ -49,5 +49,5 @@ export function membershipIn(state: StateLookup, userId: UserId): string {
 
 /** Whether `create`, by rule 2 of version 12, is the create event of the room of `event`. */
 export function isCreateOf(create: RoomEvent, event: RoomEvent): boolean {
-  return create.type === 'm.room.create' && event.roomId === `!${create.eventId.slice(1)}`
+  return create.type === 'm.room.create' && event.roomId.slice(1) === create.eventId.slice(1)
 }

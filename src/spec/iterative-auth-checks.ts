@@ -1,9 +1,9 @@
-import { authEventKeys } from './auth-events.ts'
+import { authEventKeyParts } from './auth-events.ts'
 import { type AuthSignatures, checkAuth, type StateLookup } from './auth-rules.ts'
 import { type EventId, type RoomEvent, type StateKey, stateKeyOf } from './event.ts'
-import { createEventId } from './power-ordering.ts'
-import type { ResolutionEvents, Resolving } from './resolution-events.ts'
+import type { GraphEvent, ResolutionEvents, Resolving } from './resolution-events.ts'
 import type { RoomVersionRules } from './room-version.ts'
+import { StateTable } from './state-table.ts'
 
 /** Checks the signatures of third-party invites, as the rules want it of {@link AuthSignatures}. */
 export type ThirdPartySigned = AuthSignatures['thirdPartySigned']
@@ -13,14 +13,16 @@ export class IterativeAuthChecks {
   readonly #rules: RoomVersionRules
   readonly #events: ResolutionEvents
   readonly #thirdPartySigned: ThirdPartySigned
-  readonly #initial: (key: StateKey) => EventId | undefined
+  readonly #initial: (type: string, stateKey: string) => EventId | undefined
   readonly #applied = new Map<StateKey, EventId>()
+  /** What was applied, by the parts of its key. */
+  readonly #holders = new StateTable<GraphEvent>()
 
   /** Starts from the state that `initial` answers for. */
   constructor(
     rules: RoomVersionRules,
     events: ResolutionEvents,
-    start: { readonly initial: (key: StateKey) => EventId | undefined; readonly thirdPartySigned: ThirdPartySigned },
+    start: { readonly initial: (type: string, stateKey: string) => EventId | undefined; readonly thirdPartySigned: ThirdPartySigned },
   ) {
     this.#rules = rules
     this.#events = events
@@ -33,40 +35,50 @@ export class IterativeAuthChecks {
     return this.#applied
   }
 
-  get(key: StateKey): EventId | undefined {
-    return this.#applied.get(key) ?? this.#initial(key)
+  get(type: string, stateKey: string): EventId | undefined {
+    return this.#holders.get(type, stateKey)?.event.eventId ?? this.#initial(type, stateKey)
   }
 
   /** Applies the events in their order, each if the authorisation rules allow it in the state as it then is. */
-  *apply(ordered: readonly RoomEvent[]): Resolving<void> {
-    yield* this.#events.need(ordered.flatMap((event) => this.#neededFor(event)))
-    for (const event of ordered) {
-      const state = this.#stateFor(event)
+  *apply(ordered: readonly GraphEvent[]): Resolving<void> {
+    yield* this.#events.link(ordered)
+    yield* this.#events.need(this.#neededFor(ordered))
+    for (const node of ordered) {
+      const { event } = node
+      const state = this.#stateFor(node)
       const signatures = resolvedSignatures(event, state, this.#thirdPartySigned)
       if (event.stateKey === undefined || !checkAuth(this.#rules, event, state, signatures).allowed) continue
       this.#applied.set(stateKeyOf(event.type, event.stateKey), event.eventId)
+      this.#holders.set(event.type, event.stateKey, node)
     }
   }
 
-  #neededFor(event: RoomEvent): EventId[] {
-    const initial = authEventKeys(this.#rules, event).flatMap((key) => this.#initial(key) ?? [])
-    return [...createEventId(this.#rules, event), ...event.authEvents, ...initial]
-  }
-
-  /** The state, and the auth events of `event` that were not rejected where the state holds nothing. */
-  #stateFor(event: RoomEvent): StateLookup {
-    const standIns = [...createEventId(this.#rules, event), ...event.authEvents]
-    return (type, stateKey) => {
-      const holder = this.get(stateKeyOf(type, stateKey))
-      const held = holder === undefined ? undefined : this.#events.get(holder)
-      if (held !== undefined) return held.event
-      for (const eventId of standIns) {
-        const other = this.#events.get(eventId)
-        if (other?.rejected === false && other.event.type === type && other.event.stateKey === stateKey) return other.event
+  *#neededFor(ordered: readonly GraphEvent[]): Generator<EventId> {
+    for (const { event } of ordered) {
+      for (const [type, stateKey] of authEventKeyParts(this.#rules, event)) {
+        const held = this.#initial(type, stateKey)
+        if (held !== undefined) yield held
       }
-      return undefined
     }
   }
+
+  /** The state, and the auth events of an event that were not rejected where the state holds nothing. */
+  #stateFor(node: GraphEvent): StateLookup {
+    return (type, stateKey) => {
+      const held = this.#holders.get(type, stateKey) ?? this.#held(type, stateKey)
+      return (held ?? standIn(node, type, stateKey))?.event
+    }
+  }
+
+  #held(type: string, stateKey: string): GraphEvent | undefined {
+    const initial = this.#initial(type, stateKey)
+    return initial === undefined ? undefined : this.#events.get(initial)
+  }
+}
+
+function standIn({ create, cited }: GraphEvent, type: string, stateKey: string): GraphEvent | undefined {
+  const isOne = ({ rejected, event }: GraphEvent): boolean => !rejected && event.type === type && event.stateKey === stateKey
+  return create !== undefined && isOne(create) ? create : cited.find(isOne)
 }
 
 /**

@@ -17,6 +17,12 @@ export interface PowerLevels {
   notification(key: string): number
 }
 
+/** What was read of power levels events: one of them judges many events. */
+const readBefore = new WeakMap<
+  RoomEvent,
+  { readonly rules: RoomVersionRules; readonly create: RoomEvent | undefined; readonly levels: PowerLevels }
+>()
+
 const stringLevel = /^\s*[+-]?\d+\s*$/
 
 /**
@@ -52,6 +58,15 @@ export function creatorsOf(rules: RoomVersionRules, create: RoomEvent): UserId[]
  * `m.room.power_levels`; room version 12 for the creators). What the event writes wrongly reads as its default.
  */
 export function powerLevelsOf(rules: RoomVersionRules, create: RoomEvent | undefined, powerLevels: RoomEvent | undefined): PowerLevels {
+  if (powerLevels === undefined) return readPowerLevels(rules, create, powerLevels)
+  const read = readBefore.get(powerLevels)
+  if (read?.rules === rules && read.create === create) return read.levels
+  const levels = readPowerLevels(rules, create, powerLevels)
+  readBefore.set(powerLevels, { rules, create, levels })
+  return levels
+}
+
+function readPowerLevels(rules: RoomVersionRules, create: RoomEvent | undefined, powerLevels: RoomEvent | undefined): PowerLevels {
   const content = powerLevels?.content ?? {}
   const level = (key: string, fallback: number): number => readLevel(rules, ownValue(content, key)) ?? fallback
   const [users, events, notifications] = [section(content, 'users'), section(content, 'events'), section(content, 'notifications')]

@@ -1,18 +1,24 @@
 import { sha1 } from '@noble/hashes/legacy.js'
 import { bytesToHex, utf8ToBytes } from '@noble/hashes/utils.js'
-import { authEventKeys } from './auth-events.ts'
+import { authEventKeyParts } from './auth-events.ts'
 import { checkAuth } from './auth-rules.ts'
-import { type EventId, type RoomEvent, type StateKey, splitStateKey, stateKeyOf } from './event.ts'
+import { type EventId, type RoomEvent, type StateKey, splitStateKey } from './event.ts'
 import { resolvedSignatures, type ThirdPartySigned } from './iterative-auth-checks.ts'
 import { ResolutionEvents, type Resolving } from './resolution-events.ts'
 import type { RoomVersionRules } from './room-version.ts'
 import type { StateConflicts } from './state-conflicts.ts'
+import { StateTable } from './state-table.ts'
 import type { StateTrie } from './state-trie.ts'
 
 const authTypes = ['m.room.power_levels', 'm.room.join_rules', 'm.room.member']
 
 /** A key with the events that claim it. */
-type Contest = readonly [StateKey, readonly EventId[]]
+interface Contest {
+  readonly key: StateKey
+  readonly type: string
+  readonly stateKey: string
+  readonly claims: readonly EventId[]
+}
 
 /**
  * State resolution of room version 1 (rooms/v1, "State resolution"). The conflicts of one type are settled independently of each
@@ -20,8 +26,8 @@ type Contest = readonly [StateKey, readonly EventId[]]
  */
 export function* resolveV1(rules: RoomVersionRules, states: StateConflicts, thirdPartySigned: ThirdPartySigned): Resolving<StateTrie> {
   const resolver = new V1Resolver(rules, states, thirdPartySigned)
-  for (const type of authTypes) yield* resolver.settle((key) => splitStateKey(key).type === type)
-  yield* resolver.settle((key) => !authTypes.includes(splitStateKey(key).type))
+  for (const type of authTypes) yield* resolver.settle((concerned) => concerned === type)
+  yield* resolver.settle((type) => !authTypes.includes(type))
   return states.settle(resolver.resolved)
 }
 
@@ -29,49 +35,59 @@ class V1Resolver {
   readonly #rules: RoomVersionRules
   readonly #states: StateConflicts
   readonly #thirdPartySigned: ThirdPartySigned
-  readonly #events = new ResolutionEvents()
+  readonly #events: ResolutionEvents
   readonly #contests: readonly Contest[]
-  /** What is settled beside the unconflicted state. */
+  /** What is settled beside the unconflicted state, also by the parts of its key. */
   readonly resolved = new Map<StateKey, EventId>()
+  readonly #holders = new StateTable<EventId>()
 
   constructor(rules: RoomVersionRules, states: StateConflicts, thirdPartySigned: ThirdPartySigned) {
     this.#rules = rules
+    this.#events = new ResolutionEvents(rules)
     this.#thirdPartySigned = thirdPartySigned
     this.#states = states
     const contests: Contest[] = []
     for (const [key, holders] of states.conflicts) {
       const claims = [...new Set(holders.filter((eventId) => eventId !== undefined))]
-      const [claim] = claims
+      const contest = { key, ...splitStateKey(key), claims }
       // In version 1 a key that some states lack is no conflict.
-      if (claims.length > 1) contests.push([key, claims])
-      else if (claim !== undefined) this.resolved.set(key, claim)
+      if (claims.length > 1) contests.push(contest)
+      else this.#settle(contest, claims[0])
     }
     this.#contests = contests
   }
 
-  *settle(isConcerned: (key: StateKey) => boolean): Resolving<void> {
-    const contests = this.#contests.filter(([key]) => isConcerned(key))
-    yield* this.#events.need(contests.flatMap(([, claims]) => claims))
-    const events = this.#events.all(contests.flatMap(([, claims]) => claims))
-    const keys = events.flatMap(({ event }) => authEventKeys(this.#rules, event))
-    yield* this.#events.need(keys.flatMap((key) => this.#held(key) ?? []))
-    const winners = contests.flatMap(([key, claims]): [StateKey, EventId][] => {
-      const winner = this.#winner(claims)
-      return winner === undefined ? [] : [[key, winner.eventId]]
-    })
-    for (const [key, winner] of winners) this.resolved.set(key, winner)
+  *settle(isConcerned: (type: string) => boolean): Resolving<void> {
+    const contests = this.#contests.filter(({ type }) => isConcerned(type))
+    const claims = contests.flatMap((contest) => contest.claims)
+    yield* this.#events.need(claims)
+    yield* this.#events.need(this.#heldFor(claims))
+    const winners = contests.map((contest) => ({ contest, winner: this.#winner(contest.claims) }))
+    for (const { contest, winner } of winners) this.#settle(contest, winner?.eventId)
   }
 
-  #held(key: StateKey): EventId | undefined {
-    return this.resolved.get(key) ?? this.#states.unconflicted(key)
+  #settle({ key, type, stateKey }: Contest, winner: EventId | undefined): void {
+    if (winner === undefined) return
+    this.resolved.set(key, winner)
+    this.#holders.set(type, stateKey, winner)
+  }
+
+  /** What bears on the authorisation of these events. */
+  *#heldFor(claims: readonly EventId[]): Generator<EventId> {
+    for (const { event } of this.#events.all(claims)) {
+      for (const [type, stateKey] of authEventKeyParts(this.#rules, event)) {
+        const held = this.#held(type, stateKey)
+        if (held !== undefined) yield held
+      }
+    }
+  }
+
+  #held(type: string, stateKey: string): EventId | undefined {
+    return this.#holders.get(type, stateKey) ?? this.#states.unconflicted(type, stateKey)
   }
 
   #winner(claims: readonly EventId[]): RoomEvent | undefined {
-    const ordered = this.#events
-      .all(claims)
-      .map(({ event }) => ({ event, hash: bytesToHex(sha1(utf8ToBytes(event.eventId))) }))
-      .sort((a, b) => a.event.depth - b.event.depth || (a.hash > b.hash ? -1 : 1))
-      .map(({ event }) => event)
+    const ordered = [...this.#events.all(claims)].map(({ event }) => event).sort(compareByDepth)
     return ordered.some(({ type }) => authTypes.includes(type)) ? this.#lastInUnbrokenLine(ordered) : this.#lastAllowed(ordered)
   }
 
@@ -93,9 +109,18 @@ class V1Resolver {
   #allows(event: RoomEvent, holder: RoomEvent | undefined): boolean {
     const lookup = (type: string, stateKey: string): RoomEvent | undefined => {
       if (holder?.type === type && holder.stateKey === stateKey) return holder
-      const eventId = this.#held(stateKeyOf(type, stateKey))
+      const eventId = this.#held(type, stateKey)
       return eventId === undefined ? undefined : this.#events.get(eventId)?.event
     }
     return checkAuth(this.#rules, event, lookup, resolvedSignatures(event, lookup, this.#thirdPartySigned)).allowed
   }
+}
+
+/** By depth, then by the SHA-1 of the event ID, greatest first. */
+function compareByDepth(a: RoomEvent, b: RoomEvent): number {
+  return a.depth - b.depth || (sha1Of(a) > sha1Of(b) ? -1 : 1)
+}
+
+function sha1Of({ eventId }: RoomEvent): string {
+  return bytesToHex(sha1(utf8ToBytes(eventId)))
 }

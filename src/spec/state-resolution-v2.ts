@@ -1,39 +1,34 @@
 import { authDifference } from './auth-difference.ts'
 import { conflictedSubgraph } from './conflicted-subgraph.ts'
-import { type EventId, type RoomEvent, stateKeyOf } from './event.ts'
+import type { RoomEvent } from './event.ts'
 import { IterativeAuthChecks, type ThirdPartySigned } from './iterative-auth-checks.ts'
 import { mainlineOrdering } from './mainline-ordering.ts'
 import { powerOrdering } from './power-ordering.ts'
-import { ResolutionEvents, type Resolving } from './resolution-events.ts'
+import { type GraphEvent, ResolutionEvents, type Resolving } from './resolution-events.ts'
 import type { RoomVersionRules } from './room-version.ts'
 import type { StateConflicts } from './state-conflicts.ts'
 import type { StateTrie } from './state-trie.ts'
 
-const powerLevelsKey = stateKeyOf('m.room.power_levels', '')
-
 /** State resolution of room versions 2 to 11 and, as v2.1, of version 12 (rooms/v2 and rooms/v12, "State resolution"). */
 export function* resolveV2(rules: RoomVersionRules, states: StateConflicts, thirdPartySigned: ThirdPartySigned): Resolving<StateTrie> {
-  const events = new ResolutionEvents()
+  const events = new ResolutionEvents(rules)
   const fullConflictedSet = yield* findFullConflictedSet(rules, states, events)
+  yield* events.link(fullConflictedSet)
   const startsEmpty = rules.stateResolution === 'v2.1'
   const checks = new IterativeAuthChecks(rules, events, {
-    initial: startsEmpty ? () => undefined : (key) => states.unconflicted(key),
+    initial: startsEmpty ? () => undefined : (type, stateKey) => states.unconflicted(type, stateKey),
     thirdPartySigned,
   })
-  const powerEvents = withConflictedAuthChains(fullConflictedSet, events)
+  const powerEvents = withConflictedAuthChains(fullConflictedSet)
   yield* checks.apply(yield* powerOrdering(rules, powerEvents, events))
-  const remaining = events.all(fullConflictedSet).flatMap(({ event }) => (powerEvents.has(event.eventId) ? [] : [event]))
-  yield* checks.apply(yield* mainlineOrdering(checks.get(powerLevelsKey), remaining, events))
+  const remaining = [...fullConflictedSet].filter((event) => !powerEvents.has(event))
+  yield* checks.apply(yield* mainlineOrdering(checks.get('m.room.power_levels', ''), remaining, events))
   return states.settle(checks.applied)
 }
 
-function* findFullConflictedSet(
-  rules: RoomVersionRules,
-  states: StateConflicts,
-  events: ResolutionEvents,
-): Resolving<ReadonlySet<EventId>> {
-  const conflicted = new Set(states.events())
+function* findFullConflictedSet(rules: RoomVersionRules, states: StateConflicts, events: ResolutionEvents): Resolving<Set<GraphEvent>> {
   const difference = yield* authDifference(rules, states, events)
+  const conflicted = events.all(states.events())
   const subgraph = rules.stateResolution === 'v2.1' ? yield* conflictedSubgraph(conflicted, events) : []
   return new Set([...conflicted, ...difference, ...subgraph])
 }
@@ -42,14 +37,14 @@ function* findFullConflictedSet(
  * The power events of the full conflicted set with what of it lies in their auth chains. As on other homeservers chains are
  * followed within the set alone, and only the power levels and join rules that are in force, those with an empty state key, count.
  */
-function withConflictedAuthChains(fullConflictedSet: ReadonlySet<EventId>, events: ResolutionEvents): Set<EventId> {
-  const open = events.all(fullConflictedSet).flatMap(({ event }) => (isPowerEvent(event) ? [event] : []))
-  const selected = new Set(open.map(({ eventId }) => eventId))
+function withConflictedAuthChains(fullConflictedSet: ReadonlySet<GraphEvent>): Set<GraphEvent> {
+  const open = [...fullConflictedSet].filter(({ event }) => isPowerEvent(event))
+  const selected = new Set(open)
   for (let event = open.pop(); event !== undefined; event = open.pop()) {
-    const added = event.authEvents.filter((cited) => fullConflictedSet.has(cited) && !selected.has(cited))
-    for (const cited of events.all(added)) {
-      selected.add(cited.event.eventId)
-      open.push(cited.event)
+    for (const cited of event.cited) {
+      if (!fullConflictedSet.has(cited) || selected.has(cited)) continue
+      selected.add(cited)
+      open.push(cited)
     }
   }
   return selected

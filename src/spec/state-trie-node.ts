@@ -1,12 +1,11 @@
 import { sha256 } from '@noble/hashes/sha2.js'
-import { utf8ToBytes } from '@noble/hashes/utils.js'
 import { encodeUrlSafeBase64 } from './base64.ts'
 import type { EventId, StateKey } from './event.ts'
 
 /** Names a node by its content: unpadded URL-safe base64 of the first 192 bits of the SHA-256 of its canonical encoding. */
 export type NodeHash = string
 
-type StateEntry = readonly [StateKey, EventId]
+export type StateEntry = readonly [StateKey, EventId]
 
 /** A node as it is stored: a leaf with its entries sorted by key, or a branch with sixteen children (`null`: nothing there). */
 export type StateNode = { readonly entries: readonly StateEntry[] } | { readonly children: readonly (NodeHash | null)[] }
@@ -36,12 +35,14 @@ export const leafCapacity = 64
 
 const hashBytes = 24
 
+const encoder = new TextEncoder()
+
 /** The leaf without entries; a place without children holds it. */
 export const emptyLeaf: Leaf = { kind: 'leaf', size: 0, entries: [], hash: undefined }
 
 /** Where `key` lies: its nibble at each depth leads from the root down. JSON keeps keys apart that UTF-8 alone would merge. */
 export function pathOf(key: StateKey): Uint8Array {
-  return sha256(utf8ToBytes(JSON.stringify(key)))
+  return sha256(encoder.encode(JSON.stringify(key)))
 }
 
 /** The child of `path` at `depth`. */
@@ -69,16 +70,10 @@ export function* entriesOf(node: TrieNode): Generator<StateEntry, undefined> {
   else for (const child of node.children) yield* entriesOf(child)
 }
 
-/** All leaves under `node` that hold something. */
-export function* leavesOf(node: TrieNode): Generator<Leaf, undefined> {
-  if (node.kind === 'branch') for (const child of node.children) yield* leavesOf(child)
-  else if (node.size > 0) yield node
-}
-
 /** The hash that names `node`. */
 export function hashOf(node: TrieNode): NodeHash {
   if (node.hash !== undefined) return node.hash
-  const hash = encodeUrlSafeBase64(sha256(utf8ToBytes(JSON.stringify(storedForm(node)))).subarray(0, hashBytes))
+  const hash = encodeUrlSafeBase64(sha256(encoder.encode(JSON.stringify(storedForm(node)))).subarray(0, hashBytes))
   node.hash = hash
   return hash
 }

@@ -1,22 +1,23 @@
 import type { EventId, StateKey, StateMap } from './event.ts'
 import {
+  type Branch,
   emptyLeaf,
   entriesOf,
   hashOf,
   type Leaf,
   leafCapacity,
   leafOf,
-  leavesOf,
   type NodeHash,
   nibbleAt,
   nodeOf,
   pathOf,
+  type StateEntry,
   type StateNode,
   storedForm,
   type TrieNode,
 } from './state-trie-node.ts'
 
-export type { Leaf, NodeHash, StateNode } from './state-trie-node.ts'
+export type { Leaf, NodeHash, StateNode, TrieNode } from './state-trie-node.ts'
 
 /** What two states hold under a key on which they differ; `undefined` where one holds nothing. */
 export interface StateDifference {
@@ -39,7 +40,7 @@ interface Change {
 export class StateTrie implements StateMap {
   static readonly empty: StateTrie = new StateTrie(emptyLeaf)
 
-  /** The root node; for {@link loadTrie} alone. */
+  /** The root node. Each node is the same object in all states that share it: what is worked out from one can be kept by it. */
   readonly node: TrieNode
 
   /** Not to be called outside of this file: see {@link StateTrie.from}, {@link StateTrie.empty} and {@link loadTrie}. */
@@ -53,8 +54,10 @@ export class StateTrie implements StateMap {
   }
 
   /** Where `a` and `b` differ, at a cost in proportion to the difference. */
-  static diff(a: StateTrie, b: StateTrie): Iterable<StateDifference> {
-    return differences(a.node, b.node)
+  static diff(a: StateTrie, b: StateTrie): StateDifference[] {
+    const found: StateDifference[] = []
+    addDifferences(a.node, b.node, found)
+    return found
   }
 
   /** Names this state by its content: equal states, equal roots. */
@@ -101,11 +104,6 @@ export class StateTrie implements StateMap {
    */
   newNodes(isKnown: (hash: NodeHash) => boolean): Iterable<[NodeHash, StateNode]> {
     return unknownNodes(this.node, isKnown)
-  }
-
-  /** The leaves, each the same object in all states that share it: what is worked out from one can be kept by it. */
-  leaves(): Generator<Leaf, undefined> {
-    return leavesOf(this.node)
   }
 
   /** Entries in an order that the content alone decides. */
@@ -167,59 +165,83 @@ function* pairs(node: TrieNode): Generator<[StateKey, EventId], undefined> {
 }
 
 function update(node: TrieNode, changes: readonly Change[], depth: number): TrieNode {
-  return node.kind === 'leaf' ? (updateLeaf(node.entries, changes, depth) ?? node) : updateBranch(node, changes, depth)
+  return node.kind === 'leaf' ? (updateLeaf(node, changes, depth) ?? node) : updateBranch(node, changes, depth)
 }
 
 /** The node of `entries` after `changes`, or `undefined` if they change nothing. */
-function updateLeaf(entries: readonly (readonly [StateKey, EventId])[], changes: readonly Change[], depth: number): TrieNode | undefined {
-  const merged = new Map(entries.map(([key, eventId]): [StateKey, Change] => [key, { key, eventId, path: undefined }]))
-  let changed = false
-  for (const change of changes) {
-    if (merged.get(change.key)?.eventId === change.eventId) continue
-    changed = true
-    if (change.eventId === undefined) merged.delete(change.key)
-    else merged.set(change.key, change)
-  }
-  return changed ? build([...merged.values()], depth) : undefined
+function updateLeaf(leaf: Leaf, changes: readonly Change[], depth: number): TrieNode | undefined {
+  const changed = changes.filter(({ key, eventId }) => eventIn(leaf, key) !== eventId)
+  if (changed.length === 0) return undefined
+  const keys = new Set(changed.map(({ key }) => key))
+  const kept = leaf.entries.filter(([key]) => !keys.has(key))
+  const added = changed.flatMap(({ key, eventId }): StateEntry[] => (eventId === undefined ? [] : [[key, eventId]]))
+  if (kept.length + added.length <= leafCapacity) return leafOf([...kept, ...added])
+  return build([...kept.map(([key, eventId]): Change => ({ key, eventId, path: undefined })), ...changed], depth)
 }
 
 function build(content: readonly Change[], depth: number): TrieNode {
   if (content.length > leafCapacity) {
-    return nodeOf(byNibble(content, depth).map((group) => build(group, depth + 1)))
+    const groups = byNibble(content, depth)
+    return nodeOf(Array.from({ length: 16 }, (_, nibble) => build(groups.get(nibble) ?? [], depth + 1)))
   }
   return leafOf(content.flatMap(({ key, eventId }) => (eventId === undefined ? [] : [[key, eventId] as const])))
 }
 
-function updateBranch(branch: TrieNode & { kind: 'branch' }, changes: readonly Change[], depth: number): TrieNode {
-  const groups = byNibble(changes, depth)
-  const children = branch.children.map((child, nibble) => {
-    const group = groups[nibble] ?? []
-    return group.length === 0 ? child : update(child, group, depth + 1)
-  })
-  return children.every((child, nibble) => child === branch.children[nibble]) ? branch : nodeOf(children)
+function updateBranch(branch: Branch, changes: readonly Change[], depth: number): TrieNode {
+  let children: TrieNode[] | undefined
+  for (const [nibble, group] of byNibble(changes, depth)) {
+    const child = branch.children[nibble] ?? emptyLeaf
+    const updated = update(child, group, depth + 1)
+    if (updated === child) continue
+    children ??= [...branch.children]
+    children[nibble] = updated
+  }
+  return children === undefined ? branch : nodeOf(children)
 }
 
-function byNibble(changes: readonly Change[], depth: number): Change[][] {
-  const groups = Array.from({ length: 16 }, (): Change[] => [])
+function byNibble(changes: readonly Change[], depth: number): Map<number, Change[]> {
+  const groups = new Map<number, Change[]>()
   for (const change of changes) {
     change.path ??= pathOf(change.key)
-    groups[nibbleAt(change.path, depth)]?.push(change)
+    const nibble = nibbleAt(change.path, depth)
+    const group = groups.get(nibble)
+    if (group === undefined) groups.set(nibble, [change])
+    else group.push(change)
   }
   return groups
 }
 
-function* differences(a: TrieNode, b: TrieNode): Generator<StateDifference, undefined> {
+function addDifferences(a: TrieNode, b: TrieNode, found: StateDifference[]): void {
   if (a === b || hashOf(a) === hashOf(b)) return
   if (a.kind === 'branch' && b.kind === 'branch') {
-    for (const [nibble, child] of a.children.entries()) yield* differences(child, b.children[nibble] ?? emptyLeaf)
+    for (let nibble = 0; nibble < 16; nibble++) addDifferences(a.children[nibble] ?? emptyLeaf, b.children[nibble] ?? emptyLeaf, found)
+    return
+  }
+  if (a.kind === 'leaf' && b.kind === 'leaf') {
+    addLeafDifferences(a.entries, b.entries, found)
     return
   }
   const after = new Map(entriesOf(b))
   for (const [key, before] of entriesOf(a)) {
-    if (after.get(key) !== before) yield { key, before, after: after.get(key) }
+    if (after.get(key) !== before) found.push({ key, before, after: after.get(key) })
     after.delete(key)
   }
-  for (const [key, eventId] of after) yield { key, before: undefined, after: eventId }
+  for (const [key, eventId] of after) found.push({ key, before: undefined, after: eventId })
+}
+
+/** Both are sorted by key. */
+function addLeafDifferences(a: readonly StateEntry[], b: readonly StateEntry[], found: StateDifference[]): void {
+  let other = 0
+  for (const [key, before] of a) {
+    for (let entry = b[other]; entry !== undefined && entry[0] < key; entry = b[++other]) {
+      found.push({ key: entry[0], before: undefined, after: entry[1] })
+    }
+    const entry = b[other]
+    const after = entry?.[0] === key ? entry[1] : undefined
+    if (after !== undefined) other++
+    if (after !== before) found.push({ key, before, after })
+  }
+  for (const [key, after] of b.slice(other)) found.push({ key, before: undefined, after })
 }
 
 function* unknownNodes(node: TrieNode, isKnown: (hash: NodeHash) => boolean): Generator<[NodeHash, StateNode], undefined> {

@@ -1,6 +1,7 @@
+import type { EventId, StateKey } from '../../src/spec/event.ts'
 import type { JsonObject } from '../../src/spec/json.ts'
 import type { RoomVersionRules } from '../../src/spec/room-version.ts'
-import type { StateTrie } from '../../src/spec/state-trie.ts'
+import { StateTrie } from '../../src/spec/state-trie.ts'
 import { RealRoom } from '../interop/real-room.ts'
 import { SeededRandom } from '../simulation/seeded-random.ts'
 import { alice } from '../unit/spec-room-fixture.ts'
@@ -38,10 +39,16 @@ export function forkRoom(rules: RoomVersionRules, size: number): ForkedRoom {
   })
   if (!left || !right) throw new Error('there are two sides')
   const room = new RealRoom(rules, graph.events.values())
-  const states = [room.state(left), room.state(right)]
+  const first = room.state(left)
+  // They share what they have in common, as do the states of a room in a server's memory.
+  const states = [first, first.with(changesTo(first, room.state(right)))]
   const keys = new Set(states.flatMap((state) => [...state.keys()]))
   const differing = [...keys].map((key) => states.map((state) => state.get(key))).filter(([a, b]) => a !== b)
   return { room, states, conflicts: { keys: differing.length, events: differing.flat().filter((id) => id !== undefined).length } }
+}
+
+function changesTo(from: StateTrie, to: StateTrie): [StateKey, EventId | undefined][] {
+  return [...StateTrie.diff(from, to)].map(({ key, after }) => [key, after])
 }
 
 /** One deed of somebody: half of them strike keys that the other side changes, too. */

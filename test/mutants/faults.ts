@@ -49,7 +49,7 @@ export const faults: readonly Fault[] = [
   {
     name: 'unconflicted overlay skipped',
     file: 'src/spec/state-conflicts.ts',
-    text: 'if (!this.conflicts.has(key) && this.unconflicted(key) === undefined) changes.set(key, eventId)',
+    text: 'if (!this.conflicts.has(key) && !this.first.has(key)) changes.set(key, eventId)',
     becomes: 'if (!this.conflicts.has(key)) changes.set(key, eventId)',
     killers: [unit('spec-state-resolution-properties', 'keeps what all states hold')],
   },

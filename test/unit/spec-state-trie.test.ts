@@ -1,7 +1,8 @@
 import fc from 'fast-check'
 import { describe, expect, test } from 'vitest'
 import { type EventId, type StateKey, stateKeyOf } from '../../src/spec/event.ts'
-import { loadTrie, type NodeHash, type StateNode, StateTrie } from '../../src/spec/state-trie.ts'
+import { loadTrie, type NodeHash, type StateNode, StateTrie, type TrieNode } from '../../src/spec/state-trie.ts'
+import { hashOf } from '../../src/spec/state-trie-node.ts'
 
 const member = (index: number): StateKey => stateKeyOf('m.room.member', `@user${index}:example.org`)
 
@@ -31,6 +32,23 @@ function load(root: NodeHash, stored: ReadonlyMap<NodeHash, StateNode>, similar?
   }
   expect(new Set(asked).size).toBe(asked.length)
   return { trie: step.value, asked: asked.length }
+}
+
+/** `node`, which notes in `seen` each node under it that somebody looks at. */
+function watched(node: TrieNode, seen: Set<TrieNode>): TrieNode {
+  const name = hashOf(node)
+  const at = {
+    get hash() {
+      seen.add(node)
+      return name
+    },
+    set hash(_: NodeHash | undefined) {
+      throw new Error('its hash is known')
+    },
+    size: node.size,
+  }
+  if (node.kind === 'leaf') return Object.assign(at, { kind: node.kind, entries: node.entries })
+  return Object.assign(at, { kind: node.kind, children: node.children.map((child) => watched(child, seen)) })
 }
 
 const keys = fc.oneof(
@@ -119,6 +137,24 @@ describe('StateTrie', () => {
         expect([...StateTrie.diff(before, after)].sort(byKey)).toEqual(expected.sort(byKey))
       }),
     )
+  })
+
+  test('diff looks at so many nodes as differ, not at so many as the states have', () => {
+    const large = members(50_000)
+    const looksFor = (changed: number): number => {
+      const seen = new Set<TrieNode>()
+      const before = new StateTrie(watched(StateTrie.from(large).node, seen))
+      const after = new StateTrie(watched(StateTrie.from(large.map(([key, id], i) => [key, i < changed ? '$new' : id])).node, seen))
+      expect([before.root === after.root, seen.size]).toEqual([changed === 0, 2])
+      expect(StateTrie.diff(before, after)).toHaveLength(changed)
+      return seen.size
+    }
+    expect(looksFor(0)).toBe(2)
+    // On the way to a leaf, the sixteen children of each of two branches or three, in both states.
+    const [one, ten, hundred] = [looksFor(1), looksFor(10), looksFor(100)]
+    expect(one).toBeLessThanOrEqual(2 * (1 + 3 * 16))
+    expect(ten).toBeLessThanOrEqual(10 * one)
+    expect(hundred).toBeLessThanOrEqual(100 * one)
   })
 
   test('a state stored in pieces loads again, each node asked for once', () => {
