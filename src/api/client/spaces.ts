@@ -4,7 +4,7 @@ import type { Directory } from '../../rooms/directory.ts'
 import type { RoomStore } from '../../rooms/room-store.ts'
 import type { Spaces } from '../../rooms/spaces.ts'
 import { forbidden, invalidParam, notFound } from '../../spec/errors.ts'
-import { isCompliantUserId } from '../../spec/identifiers.ts'
+import { isCompliantUserId, isRoomId } from '../../spec/identifiers.ts'
 import { SharedRooms } from '../../sync/shared-rooms.ts'
 import { booleanText, bounded, numberText, roomIdOf, serverNames, tokenText } from './room-fields.ts'
 
@@ -72,6 +72,9 @@ function summaryEndpoint({ spaces, directory, store }: SpacesDeps): Endpoint {
   })
 }
 
+/** Rooms in a page of those shared with another user. */
+const mostMutual = 100
+
 function mutualRoomsEndpoint({ store }: SpacesDeps): Endpoint {
   return forUser({
     method: 'GET',
@@ -79,11 +82,14 @@ function mutualRoomsEndpoint({ store }: SpacesDeps): Endpoint {
     query: v.object({ user_id: v.string(), from: v.optional(tokenText) }),
     handle: async ({ session, query }) => {
       const { user_id: other, from } = query
-      if (from !== undefined) throw invalidParam('All rooms are in the first batch')
+      if (from !== undefined && !isRoomId(from)) throw invalidParam('This is no token of ours')
       if (other === session.userId) throw invalidParam('You share all of your rooms with yourself')
       if (!isCompliantUserId(other)) throw invalidParam('This is not a user id')
       const shared = await (await SharedRooms.of(store, await store.joinedRooms(session.userId))).sharedWith(other)
-      return { joined: shared, count: shared.length }
+      const rest = shared.sort().filter((roomId) => from === undefined || roomId > from)
+      const joined = rest.slice(0, mostMutual)
+      const last = joined.at(-1)
+      return { joined, count: shared.length, ...(last && rest.length > joined.length ? { next_batch: last } : {}) }
     },
   })
 }
