@@ -1,5 +1,5 @@
 import type { Page } from '@playwright/test'
-import { type Client, expect, history, meet, reads, register, say, test } from './support/client.ts'
+import { type Client, expect, history, meet, reads, register, resume, say, test } from './support/client.ts'
 
 const userId = (client: Client) => client.evaluate(({ session }) => session.userId)
 const conversation = (page: Page, client: Client, roomId: string) =>
@@ -109,4 +109,21 @@ test('who is let in later reads what the room’s history visibility shows, and 
   expect(await seen('shared')).toEqual(['before', 'while invited', 'after'])
   expect(await seen('invited')).toEqual(['while invited', 'after'])
   expect(await seen('joined')).toEqual(['after'])
+})
+
+test('clients that learn of everything by sliding sync write to each other, and find all of it again after a reload', async ({
+  openApp,
+}) => {
+  const page = await openApp()
+  const [alice, bob] = [await register(page, 'alice', { slides: true }), await register(page, 'bob', { slides: true })]
+  const roomId = await meet(alice, bob)
+  await say(alice, roomId, 'by Alice')
+  await reads(bob, roomId, ['by Alice'])
+  await say(bob, roomId, 'by Bob')
+  await reads(alice, roomId, ['by Alice', 'by Bob'])
+  await page.reload()
+  const [returned, other] = [await resume(page, 'alice'), await resume(page, 'bob')]
+  await reads(returned, roomId, ['by Alice', 'by Bob'])
+  await say(returned, roomId, 'back again')
+  await reads(other, roomId, ['by Alice', 'by Bob', 'back again'])
 })

@@ -26,6 +26,12 @@ export class Conversation {
     })
   }
 
+  /** Leaves a text with the homeserver, which is to say it after so many milliseconds; resolves with the id by which it is taken back. */
+  async sayLater(text: string, delay: number): Promise<string> {
+    const content = { msgtype: MsgType.Text, body: text } as const
+    return (await this.#client.sdk._unstable_sendDelayedEvent(this.#roomId, { delay }, null, EventType.RoomMessage, content)).delay_id
+  }
+
   async sayInThread(rootId: string, text: string): Promise<string> {
     return (await this.#client.sdk.sendTextMessage(this.#roomId, rootId, text)).event_id
   }

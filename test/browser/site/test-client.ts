@@ -14,6 +14,8 @@ import {
   Preset,
   SyncState,
 } from 'matrix-js-sdk'
+import type { CryptoApi } from 'matrix-js-sdk/lib/crypto-api'
+import { SlidingSync } from 'matrix-js-sdk/lib/sliding-sync.js'
 import { quietLogger } from '../../../demo/session/quiet-logger.ts'
 import type { SyncAnswer } from './client-report.ts'
 
@@ -26,6 +28,8 @@ export interface ClientSession {
   readonly deviceId: string
   readonly accessToken: string
   readonly recoveryKey: readonly number[]
+  /** Whether the client learns of everything by sliding sync alone. */
+  readonly slides?: boolean
 }
 
 /** A picture as it was sent. */
@@ -70,6 +74,7 @@ export class TestClient {
     filter.setTimelineLimit(timelineLimit)
     filter.setLazyLoadMembers(true)
     await client.sdk.startClient({
+      ...(session.slides ? { slidingSync: slidingSync(client.sdk) } : {}),
       filter,
       initialSyncLimit: timelineLimit,
       lazyLoadMembers: true,
@@ -102,6 +107,14 @@ export class TestClient {
     await this.crypto.userHasCrossSigningKeys(this.session.userId, true)
     await this.crypto.bootstrapCrossSigning({})
     await this.crypto.loadSessionBackupPrivateKeyFromSecretStorage()
+    await this.crypto.checkKeyBackupAndEnable()
+    await this.crypto.restoreKeyBackup()
+  }
+
+  /** Trusts this device by the secrets that another gave it, and takes the message keys of the backup. */
+  async takeSecrets(secrets: Parameters<NonNullable<CryptoApi['importSecretsBundle']>>[0]): Promise<void> {
+    await this.crypto.importSecretsBundle?.(secrets)
+    await this.crypto.crossSignDevice(this.session.deviceId)
     await this.crypto.checkKeyBackupAndEnable()
     await this.crypto.restoreKeyBackup()
   }
@@ -239,6 +252,13 @@ export class TestClient {
   async #until(check: () => boolean | undefined): Promise<void> {
     while (!check()) await new Promise((resolve) => this.sdk.once(ClientEvent.Sync, resolve))
   }
+}
+
+/** All rooms, of each the last events. */
+function slidingSync(sdk: MatrixClient): SlidingSync {
+  const state = ['m.room.create', 'm.room.encryption', 'm.room.name'].map((type) => [type, ''])
+  const required = { timeline_limit: 20, required_state: [['m.room.member', '$LAZY'], ...state] }
+  return new SlidingSync(location.origin, new Map([['all', { ranges: [[0, 20]], ...required }]]), required, sdk, 30_000)
 }
 
 /** A `fetch` that tells a test what each answer of `/sync` brings, before the client sees it. */

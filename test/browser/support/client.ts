@@ -58,9 +58,9 @@ export const test = base.extend<Fixtures, WorkerFixtures>({
 
 export { expect }
 
-/** A new account's client, in this page. */
-export function register(page: Page, username: string): Promise<Client> {
-  return page.evaluateHandle((name) => window.clients.register(name), username)
+/** A new account's client, in this page, which syncs as clients always did or slides. */
+export function register(page: Page, username: string, { slides = false } = {}): Promise<Client> {
+  return page.evaluateHandle(([name, slides]) => window.clients.register(name, slides), [username, slides] as const)
 }
 
 /** A client started again in this page: one that the browser kept under a name, or whose session the test kept. */
