@@ -104,12 +104,25 @@ describe('hostile requests of a server are answered with an error of the specifi
   }
 
   test.each(named(routesOf(endpoints.federation)))('%s', async (name, route) => {
-    const { as: _, ...sample } = (await federationRows[name]?.request(federation)) ?? {}
+    const row = federationRows[name]
+    const { as: _, ...sample } = (await row?.request(federation)) ?? {}
+    if (row && row.others !== 'anyone') {
+      await federation.home.homeserver.idle()
+      const before = await dumpOf(federation.home.storage)
+      await fuzz(fuzzedOf(sample), send(route, 'stranger.example'))
+      await federation.home.homeserver.idle()
+      expect(changes(before, await dumpOf(federation.home.storage), isOfOurs)).toEqual([])
+    }
     await fuzz(fuzzedOf(sample), send(route, 'guest.example'))
     await federation.home.homeserver.idle()
     expect(federation.home.errors).toEqual([])
   })
 })
+
+/** What is not about whoever asked: their keys, and how we reach them. */
+function isOfOurs(entry: string): boolean {
+  return !/^(server_key|destination)/.test(entry)
+}
 
 function contentOf(text: string): { body: JsonValue | undefined } {
   try {
