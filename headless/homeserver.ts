@@ -5,6 +5,7 @@ import type { Outbound } from '../relay/outbound.ts'
 import type { Web } from '../relay/web.ts'
 import { startStaticServer } from '../scripts/serve.ts'
 import { relayName } from '../src/http/relay-protocol.ts'
+import { wholeOrStream } from '../worker/port-body.ts'
 import { openBrowser } from './browser.ts'
 import { keptCertificate, type TlsFiles } from './certificates.ts'
 import type { HeadlessConfig, HomeserverConfig } from './config.ts'
@@ -74,7 +75,8 @@ function linkOver(socket: WebSocket, { outbound, web }: World): MessageLink {
     (bytes) => socket.send(bytes),
     async ({ to, request }, signal) => {
       const response = await (to === relayName ? web.answer(request, signal) : outbound.send(to, request, signal))
-      return { ...response, body: new Uint8Array(await new Response(response.body).arrayBuffer()) }
+      if (response.body instanceof Uint8Array) return response
+      return { ...response, body: (await wholeOrStream(response.body)) ?? new Uint8Array() }
     },
   )
   socket.on('message', (data: Buffer) => link.receive(new Uint8Array(data)))

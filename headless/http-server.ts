@@ -61,8 +61,9 @@ async function respond(options: FrontOptions, request: IncomingMessage, response
       },
       gone.signal,
     )
-    response.writeHead(answered.status, { ...answered.headers, 'content-length': answered.body.byteLength })
-    response.end(answered.body)
+    const answeredBody = new Uint8Array(await new Response(answered.body).arrayBuffer())
+    response.writeHead(answered.status, { ...answered.headers, 'content-length': answeredBody.byteLength })
+    response.end(answeredBody)
   } catch {
     if (!response.headersSent) answer(response, 503, 'M_UNKNOWN')
   }

@@ -19,6 +19,7 @@ import { createPasswordHasher } from './password-hasher.ts'
 import { type BridgeRequest, lifeLock, type NodeIdentity } from './protocol.ts'
 import { Replays } from './replays.ts'
 import { allMigrations, storedSettings, supersededBy } from './schema.ts'
+import { SignatureThread } from './signature-thread.ts'
 import { type StoredSettings, settingsOf } from './stored-settings.ts'
 import { Vouching } from './vouching.ts'
 import { createVerifier } from './webcrypto-verifier.ts'
@@ -190,7 +191,7 @@ export class HomeserverHost implements Controlled {
       clock: browserClock,
       random: browserRandom,
       signer,
-      verifier: createVerifier(),
+      verifier: createVerifier(crypto.subtle, new SignatureThread()),
       transport: {
         ...transport,
         request: async (to, request, signal) => {

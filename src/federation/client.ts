@@ -47,7 +47,7 @@ interface LongLists {
 }
 
 /** Reads an answer of status 200. */
-type Read<T> = (response: WireResponse) => Promise<T>
+type Read<T> = (response: WireResponse, signal: AbortSignal) => Promise<T>
 
 interface Way<T> {
   readonly signal: AbortSignal
@@ -100,12 +100,12 @@ export class FederationClient {
    * that is repeated takes a new reader. Rejects, as well, when the reader does: then the rest of the answer is not waited for.
    */
   async lists(to: ServerName, request: RemoteRequest, { names, reader }: LongLists): Promise<JsonObject> {
-    const value = await this.#call(to, request, async ({ body }) => {
+    const value = await this.#call(to, request, async ({ body }, signal) => {
       const lists = new JsonLists(names, request.maxNesting ?? defaultMaxNesting)
       const take = reader()
       const limit = request.maxBytes ?? defaultMaxBytes
       let length = 0
-      await eachPiece(body, async (piece) => {
+      await eachPiece(body, signal, async (piece) => {
         length += piece.byteLength
         if (length > limit) throw tooLong(to, limit)
         for (const part of orNonsense(to, () => lists.push(piece))) await take(part)
@@ -170,7 +170,7 @@ export class FederationClient {
       },
       signal,
     )
-    if (response.status === 200) return read(response)
+    if (response.status === 200) return read(response, signal)
     throw refusal(to, response, await bytesOf(response, { to, limit: request.maxBytes ?? defaultMaxBytes }))
   }
 
@@ -207,12 +207,17 @@ function tooLong(to: ServerName, limit: number): MatrixError {
   return new MatrixError(502, 'M_TOO_LARGE', { message: `The answer of ${to} is larger than ${limit} bytes` })
 }
 
-async function eachPiece(body: WireResponse['body'], take: (piece: Uint8Array<ArrayBuffer>) => Promise<void>): Promise<void> {
+async function eachPiece(
+  body: WireResponse['body'],
+  signal: AbortSignal,
+  take: (piece: Uint8Array<ArrayBuffer>) => Promise<void>,
+): Promise<void> {
   if (body instanceof Uint8Array) {
     for (let at = 0; at < body.byteLength; at += pieceBytes) await take(body.subarray(at, at + pieceBytes))
     return
   }
   const reader = body.getReader()
+  signal.addEventListener('abort', () => reader.cancel().catch(() => undefined))
   try {
     for (let part = await reader.read(); !part.done; part = await reader.read()) await take(part.value)
   } catch (failure) {

@@ -7,6 +7,8 @@ import type { EventVerifier } from './remote.ts'
 
 /** Events whose signatures are checked in one batch. */
 const checkedAtOnce = 500
+/** Events that a batch waits for, as long as more are to come: small ones are dear. */
+const fewestAtOnce = 200
 /** Batches under way: one is read while the signatures of another are checked. */
 const batchesAtOnce = 2
 /** Events that may wait to be checked before whoever gives them has to wait. */
@@ -56,14 +58,15 @@ export class ToldEvents {
       if (this.#standings.get(signers) === 'known') this.#waiting.push(...ofSigners)
       else this.#probe(signers, ofSigners)
     }
-    this.#go()
+    this.#go(fewestAtOnce)
     if (this.#waiting.length > waitingAtMost) await Promise.all(this.#checkers)
   }
 
   /** Resolves once all that was added has been checked. Rejects if checking failed. */
   async end(): Promise<void> {
     await Promise.all(this.#probes)
-    this.#go()
+    await Promise.all(this.#checkers)
+    this.#go(1)
     await Promise.all(this.#checkers)
     const left = [...this.#held.values()].flat()
     this.#held.clear()
@@ -87,22 +90,22 @@ export class ToldEvents {
       if (isKeyMissing) return
       this.#waiting.push(...(this.#held.get(signers) ?? []))
       this.#held.delete(signers)
-      this.#go()
+      this.#go(fewestAtOnce)
     })
     this.#probes.add(probe)
   }
 
-  #go(): void {
-    while (this.#checkers.length < batchesAtOnce && this.#waiting.length > 0) {
-      const checker = this.#checkOn().finally(() => {
+  #go(fewest: number): void {
+    while (this.#checkers.length < batchesAtOnce && this.#waiting.length >= fewest) {
+      const checker = this.#checkOn(fewest).finally(() => {
         this.#checkers = this.#checkers.filter((each) => each !== checker)
       })
       this.#checkers.push(checker)
     }
   }
 
-  async #checkOn(): Promise<void> {
-    while (this.#waiting.length > 0) await this.#check(this.#waiting.splice(0, checkedAtOnce))
+  async #checkOn(fewest: number): Promise<void> {
+    while (this.#waiting.length >= fewest) await this.#check(this.#waiting.splice(0, checkedAtOnce))
   }
 
   /** Resolves with whether a key was missing. Never rejects. */

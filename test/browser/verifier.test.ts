@@ -7,7 +7,10 @@ function rawKey(publicKey: KeyObject): number[] {
   return [...publicKey.export({ format: 'der', type: 'spki' })].slice(-32)
 }
 
-test('Chromium’s WebCrypto and the verifier in script give the right verdicts, and the same', async ({ page, site }) => {
+test('Chromium’s WebCrypto, here and in a thread of its own, and the verifier in script give the right verdicts, and the same', async ({
+  page,
+  site,
+}) => {
   const good = Array.from({ length: 20 }, (_, n) => {
     const { publicKey, privateKey } = generateKeyPairSync('ed25519')
     const message = Buffer.alloc(n * 50, n)
@@ -22,8 +25,9 @@ test('Chromium’s WebCrypto and the verifier in script give the right verdicts,
     { message, signature, publicKey: publicKey.slice(1) },
   ])
   await page.goto(`${site.url}/contract.html`)
-  const { webCrypto, inScript } = await page.evaluate((batch) => window.verdicts(batch), [...good, ...bad])
+  const { webCrypto, inScript, inThread } = await page.evaluate((batch) => window.verdicts(batch), [...good, ...bad])
   const expected = [...good.map(() => true), ...bad.map(() => false)]
   expect(webCrypto).toEqual(expected)
   expect(inScript).toEqual(expected)
+  expect(inThread).toEqual(expected)
 })

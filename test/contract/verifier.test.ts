@@ -2,6 +2,7 @@ import { createPrivateKey, createPublicKey, sign, verify } from 'node:crypto'
 import fc from 'fast-check'
 import { describe, expect, it } from 'vitest'
 import type { SignedMessage } from '../../src/ports/signer.ts'
+import type { KeyCheck } from '../../worker/signature-thread.ts'
 import { createVerifier } from '../../worker/webcrypto-verifier.ts'
 
 const unsupported = {
@@ -11,6 +12,7 @@ const unsupported = {
 const verifiers = [
   ['WebCrypto', createVerifier()],
   ['in script', createVerifier(unsupported)],
+  ['beside a thread that cannot be', createVerifier(crypto.subtle, { check: () => Promise.reject(new Error('no thread')) })],
 ] as const
 
 const pkcs8Start = Buffer.from('302e020100300506032b657004220420', 'hex')
@@ -85,4 +87,24 @@ describe.each(verifiers)('the verifier %s', (_name, verifier) => {
     )
     expect(verdicts).toEqual(Array.from({ length: 8 }, () => false))
   })
+})
+
+const here = {
+  check: (checks: readonly KeyCheck[]) =>
+    Promise.all(checks.map(({ key, ...of }) => crypto.subtle.verify('Ed25519', key, of.signature, of.message))),
+}
+const gone = { check: () => Promise.reject(new Error('there is no such thread')) }
+
+it.each([
+  ['a thread of its own', here],
+  ['a thread that ends', gone],
+])('a large batch in %s gets the same verdicts, in order', async (_name, thread) => {
+  const good = Array.from({ length: 80 }, (_, n) => signed(new Uint8Array(32).fill(n % 3), new Uint8Array([n])))
+  const batch = good.map((each, n) => {
+    if (n % 7 === 0) return { ...each, message: new Uint8Array([n, 0]) }
+    if (n % 11 === 0) return { ...each, signature: each.signature.slice(1) }
+    return n % 13 === 0 ? { ...each, publicKey: new Uint8Array(32).fill(0xff) } : each
+  })
+  const expected = good.map((_, n) => n % 7 > 0 && n % 11 > 0 && n % 13 > 0)
+  expect(await createVerifier(crypto.subtle, thread).verify(batch)).toEqual(expected)
 })

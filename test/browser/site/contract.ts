@@ -1,6 +1,7 @@
 import { put, table } from '../../../src/ports/storage.ts'
 import { openBlobStore } from '../../../worker/blob-store.ts'
 import { IndexedDbStorage } from '../../../worker/indexeddb-storage.ts'
+import { SignatureThread } from '../../../worker/signature-thread.ts'
 import { createVerifier } from '../../../worker/webcrypto-verifier.ts'
 import { blobSuite } from '../../contract/blob-suite.ts'
 import { storageSuite, suiteMigrations } from '../../contract/storage-suite.ts'
@@ -12,7 +13,7 @@ declare global {
     /** Commits as asked, and returns the durability of the transaction that the browser made of it. */
     durabilityOf: (durability: 'strict' | 'relaxed') => Promise<string | undefined>
     /** Verdicts on messages, signatures and keys given as lists of bytes: by WebCrypto, and in script. */
-    verdicts: (batch: readonly NumberedMessage[]) => Promise<{ webCrypto: boolean[]; inScript: boolean[] }>
+    verdicts: (batch: readonly NumberedMessage[]) => Promise<{ webCrypto: boolean[]; inScript: boolean[]; inThread: boolean[] }>
   }
 }
 
@@ -68,5 +69,10 @@ window.verdicts = async (batch) => {
     publicKey: Uint8Array.from(publicKey),
   }))
   const without = { importKey: () => Promise.reject(new DOMException('no Ed25519', 'NotSupportedError')), verify: async () => true }
-  return { webCrypto: await createVerifier().verify(messages), inScript: await createVerifier(without).verify(messages) }
+  const beside = createVerifier(crypto.subtle, new SignatureThread())
+  return {
+    webCrypto: await createVerifier().verify(messages),
+    inScript: await createVerifier(without).verify(messages),
+    inThread: await beside.verify(messages),
+  }
 }
