@@ -5,7 +5,7 @@ import { encodeBase64 } from '../spec/base64.ts'
 import { type EventId, type RoomEvent, type RoomId, type StateKey, type StateMap, stateKeyOf } from '../spec/event.ts'
 import { referenceHash } from '../spec/event-hash.ts'
 import type { RoomVersionRules } from '../spec/room-version.ts'
-import { StateTrie } from '../spec/state-trie.ts'
+import { type NodeHash, StateTrie } from '../spec/state-trie.ts'
 import { thirdPartySigned } from '../spec/third-party-signature.ts'
 import type { EventStatus, StoredEvent } from '../storage/tables/rooms.ts'
 import { boundedEnds, headsBeside, lackingBefore } from './graph-ends.ts'
@@ -121,7 +121,7 @@ export class RoomDraft {
 
   /** The state of the room, if one of its ends is where the state is `told`. */
   async stateBeside(told: StateTrie): Promise<StateTrie> {
-    return this.#resolve([told, ...(await Promise.all([...this.#extremities].map((eventId) => this.stateAfter(eventId))))])
+    return this.#resolve([told, ...(await this.#statesAfter([...this.#extremities]))])
   }
 
   write(...writes: readonly Write[]): void {
@@ -231,12 +231,22 @@ export class RoomDraft {
     })
   }
 
-  /** The snapshot after a placed event. */
-  async stateAfter(eventId: EventId): Promise<StateTrie> {
-    const own = this.#byId.get(eventId)
-    if (own) return own.stateAfter ?? StateTrie.empty
-    const record = await this.#store.event(eventId)
-    return record ? this.#store.stateAfter(record) : StateTrie.empty
+  /** The distinct snapshots after placed events: the ends of a room are many at times, and most often share theirs. */
+  async #statesAfter(eventIds: readonly EventId[]): Promise<StateTrie[]> {
+    const states = new Map<NodeHash | undefined, StateTrie>()
+    const elsewhere: EventId[] = []
+    for (const eventId of eventIds) {
+      const own = this.#byId.get(eventId)
+      if (!own) elsewhere.push(eventId)
+      else if (own.stateAfter) states.set(own.stateAfter.root, own.stateAfter)
+      else states.set(undefined, StateTrie.empty)
+    }
+    if (elsewhere.length === 0) return [...states.values()]
+    const records = await this.#store.events(elsewhere)
+    if (records.size < elsewhere.length) states.set(undefined, StateTrie.empty)
+    const distinct = new Map([...records.values()].map((record) => [record.stored.stateAfter, record]))
+    const loads = [...distinct].filter(([root]) => !states.has(root)).map(([, record]) => this.#store.stateAfter(record))
+    return [...states.values(), ...(await Promise.all(loads))]
   }
 
   async #decide(event: RoomEvent, stateBefore: StateTrie, placement: Placement): Promise<{ status: EventStatus; reason?: string }> {
@@ -255,7 +265,7 @@ export class RoomDraft {
     const { prevEvents } = event
     const isHead = prevEvents.length === this.#extremities.size && prevEvents.every((eventId) => this.#extremities.has(eventId))
     if (isHead) return this.#state
-    return this.#resolve(await Promise.all(prevEvents.map((eventId) => this.stateAfter(eventId))))
+    return this.#resolve(await this.#statesAfter(prevEvents))
   }
 
   async #moveForward(deciding: Judged, placed: { readonly stateAfter: StateTrie; readonly isReferenced: boolean }): Promise<void> {
@@ -263,7 +273,7 @@ export class RoomDraft {
     const others = await headsBeside(event, this.#extremities, this)
     if (placed.isReferenced && others.length === this.#extremities.size) return
     this.#extremities = new Set(placed.isReferenced ? others : [...others, event.eventId])
-    const snapshots = await Promise.all(others.map((eventId) => this.stateAfter(eventId)))
+    const snapshots = await this.#statesAfter(others)
     this.#state = await this.#resolve(placed.isReferenced ? snapshots : [...snapshots, placed.stateAfter], deciding)
   }
 

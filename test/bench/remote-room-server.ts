@@ -76,11 +76,12 @@ export class RemoteRoomServer implements FederationTransport {
   }
 
   #answer(method: string, url: URL, body: Uint8Array | undefined): JsonValue | undefined | Promise<JsonValue> {
-    const [, , kind, , endpoint, , last] = url.pathname.split('/').map(decodeURIComponent)
+    const [, , kind, , endpoint, subject, last] = url.pathname.split('/').map(decodeURIComponent)
     if (kind === 'key') return this.#keys.document()
     if (endpoint === 'make_join') return this.#template(String(last))
     if (endpoint === 'send_join') return this.#joined(JSON.parse(new TextDecoder().decode(body)))
     if (endpoint === 'backfill') return this.#before(url.searchParams.getAll('v'), Number(url.searchParams.get('limit')))
+    if (endpoint === 'event') return this.#event(String(subject))
     if (endpoint === 'state_ids') return this.#stateIds(this.#places.get(url.searchParams.get('event_id') ?? '') ?? -1)
     return method === 'PUT' && endpoint === 'send' ? { pdus: {} } : undefined
   }
@@ -113,6 +114,11 @@ export class RemoteRoomServer implements FederationTransport {
       if (stateKey !== undefined) state.set(stateKeyOf(type, stateKey), eventId)
     }
     return { pdu_ids: [...state.values()], auth_chain_ids: [...state.values()] }
+  }
+
+  #event(eventId: EventId): JsonValue | undefined {
+    const known = this.#places.has(eventId)
+    return known ? { origin: this.serverName, origin_server_ts: Date.now(), pdus: [this.#pdu(eventId)] } : undefined
   }
 
   #pdu(eventId: EventId): JsonObject {
