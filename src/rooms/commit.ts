@@ -21,6 +21,7 @@ import { appliedRedactions, type RedactionChange } from './redactions.ts'
 import { relationWrites } from './relation-writes.ts'
 import type { DraftEvent, RoomDraft } from './room-draft.ts'
 import type { EventRecord, Room, RoomStore } from './room-store.ts'
+import { withoutTail } from './room-tails.ts'
 import { stickyWrites } from './sticky-events.ts'
 
 type MembershipRow = readonly [UserId, RoomId, StoredMembership]
@@ -75,6 +76,7 @@ export class RoomCommitter {
           ...(draft.before ? [] : [put(orderedRelations, draft.roomId, true as const)]),
           ...(room ? [put(rooms, room.roomId, storedRoom(room))] : []),
           ...members.map(([userId, roomId, membership]) => put(memberships, [userId, roomId], membership)),
+          ...(redactions.records.length + known.size > 0 ? [withoutTail(draft.roomId)] : []),
           ...draft.writes,
         ]
       },

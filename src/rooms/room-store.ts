@@ -14,6 +14,7 @@ import {
   events,
   pendingRedactions,
   rooms,
+  roomTails,
   type SentTransaction,
   type StoredEvent,
   type StoredMembership,
@@ -24,7 +25,9 @@ import type { Position } from '../streams/stream.ts'
 import { eventView } from './event-view.ts'
 import { type LocalMembership, LocalMemberships } from './local-memberships.ts'
 import { LogTail } from './log-tail.ts'
+import { NewestPlaces } from './newest-places.ts'
 import { PackedEvents, type PackedRun } from './packed-events.ts'
+import { RoomTails, tailLength, tailState } from './room-tails.ts'
 import { SentTransactions } from './sent-transactions.ts'
 import { Snapshots } from './snapshots.ts'
 
@@ -64,6 +67,8 @@ export interface TimelinePoint {
 
 /** How many events are looked at in memory before a snapshot is read from storage. */
 const hopLimit = 50
+/** How many of a room's newest places are read at least: the next reader may want some more, and they cost nothing. */
+const newestRead = 25
 
 /**
  * Reads rooms and events, from memory where they are hot. The pipeline publishes into it after each durable commit;
@@ -73,12 +78,14 @@ export class RoomStore implements RoomMembers {
   readonly #storage: Storage
   readonly #rooms = new Lru<RoomId, Room>(1000)
   readonly #loading = new Map<RoomId, Promise<Room | undefined>>()
-  readonly #records = new Lru<EventId, EventRecord>(20_000)
+  readonly #records = new Lru<EventId, EventRecord>(40_000)
   readonly #packed = new PackedEvents()
   readonly #snapshots: Snapshots
   readonly #memberships: LocalMemberships
   readonly #sent: SentTransactions
   readonly #tail: LogTail<EventRecord>
+  readonly #newest = new NewestPlaces()
+  readonly #tails: RoomTails
   readonly #listeners = new Set<(change: Publication) => void>()
 
   /** @param from a position after which nothing has been committed: from there on the log is kept in memory. */
@@ -88,6 +95,7 @@ export class RoomStore implements RoomMembers {
     this.#memberships = new LocalMemberships(storage)
     this.#sent = new SentTransactions(storage)
     this.#tail = new LogTail(from)
+    this.#tails = new RoomTails(storage, (roomId) => this.#tailOf(roomId))
   }
 
   /** The room, or `undefined` if this server never was in it. */
@@ -191,6 +199,12 @@ export class RoomStore implements RoomMembers {
     page: { readonly direction: 'backwards' | 'forwards'; readonly from?: TimelinePoint; readonly limit: number },
   ): Promise<EventRecord[]> {
     const { from, limit } = page
+    const isNewest = page.direction === 'backwards' && from === undefined
+    const newest = isNewest ? this.#newest.of(roomId, limit) : undefined
+    if (newest?.every(([, , eventId]) => this.#records.has(eventId))) {
+      return newest.flatMap(([, , eventId]) => this.#records.get(eventId) ?? [])
+    }
+    const keepNewest = isNewest ? this.#newest.reading(roomId) : undefined
     const border = from ? ([roomId, from.depth, from.position] as const) : undefined
     const end = [roomId, Number.POSITIVE_INFINITY, 0] as const
     const range =
@@ -199,18 +213,22 @@ export class RoomStore implements RoomMembers {
             from: [roomId, 0, 0] as const,
             ...(border ? { before: border } : { to: end }),
             reverse: true,
-            limit,
+            limit: isNewest ? Math.max(limit, newestRead) : limit,
           }
         : { ...(border ? { after: border } : { from: [roomId, 0, 0] as const }), to: end, limit }
     // The events by their positions, which the timeline names, in the same transaction: each read is dear.
     const { places, missing } = await this.#storage.read([timeline, events], async (tx) => {
       const places = await tx.range(timeline, range)
-      const unknown = places.flatMap(([[, , position], eventId]) => (this.#records.has(eventId) ? [] : position))
+      const unknown = places.slice(0, limit).flatMap(([[, , position], eventId]) => (this.#records.has(eventId) ? [] : position))
       const stored = await tx.getMany(events, unknown)
       return { places, missing: unknown.map((position, i) => [position, stored[i]] as const) }
     })
+    keepNewest?.({
+      places: places.map(([[, depth, position], eventId]) => [depth, position, eventId]),
+      whole: places.length < Math.max(limit, newestRead),
+    })
     const read = new Map(missing.flatMap(([position, stored]) => (stored ? [[stored.eventId, this.#record(position, stored)]] : [])))
-    return places.flatMap(([, eventId]) => read.get(eventId) ?? this.#records.get(eventId) ?? [])
+    return places.slice(0, limit).flatMap(([, eventId]) => read.get(eventId) ?? this.#records.get(eventId) ?? [])
   }
 
   /** Every membership of a local user, by room. */
@@ -294,8 +312,10 @@ export class RoomStore implements RoomMembers {
       if (!isIn(change.run, record)) this.#tail.add(record, this.#records.get(eventId)?.position)
       this.#records.set(eventId, record)
       this.#sent.add(record.position, record.stored)
+      if (record.stored.stateAfter !== undefined) this.#newest.add(record.event.roomId, [record.event.depth, record.position, eventId])
     }
     this.#memberships.add(change.memberships ?? [])
+    if (change.room) this.#tails.note(change.room.roomId, change.records ?? [])
     for (const listener of this.#listeners) listener(change)
   }
 
@@ -305,9 +325,25 @@ export class RoomStore implements RoomMembers {
     for (const run of runs) this.#packed.remove(run)
   }
 
+  /** The events that lie together in storage; `undefined` while the newest are not in memory, where they soon will be. */
+  #tailOf(roomId: RoomId): EventRecord[] | undefined {
+    const newest = this.#newest.known(roomId, tailLength)
+    if (!newest) {
+      void this.timeline(roomId, { direction: 'backwards', limit: tailLength }).catch(() => undefined)
+      return undefined
+    }
+    const state = this.#rooms.get(roomId)?.state
+    const ofState = state && state.size <= tailState ? state.values() : []
+    const eventIds = new Set([...newest.map(([, , eventId]) => eventId), ...ofState])
+    return [...eventIds].flatMap((eventId) => this.#records.get(eventId) ?? [])
+  }
+
   async #loadRoom(roomId: RoomId): Promise<Room | undefined> {
-    const stored = await this.#storage.read([rooms], (tx) => tx.get(rooms, roomId))
+    const [stored, tail = []] = await this.#storage.read([rooms, roomTails], (tx) =>
+      Promise.all([tx.get(rooms, roomId), tx.get(roomTails, roomId)]),
+    )
     if (!stored) return undefined
+    for (const [position, event] of tail) if (!this.#records.has(event.eventId)) this.#record(position, event)
     const room = await this.#roomOf(stored)
     this.#rooms.set(roomId, room)
     return room

@@ -7,6 +7,7 @@ import {
   eventRuns,
   orderedRelations,
   roomTables,
+  roomTails,
   stickyEvents,
   threadReplies,
   unreadCounts,
@@ -41,4 +42,5 @@ export const migrations: readonly Migration[] = [
   { create: [threadSubscriptions.name] },
   { create: [profileChanges.name, profileLog.name] },
   { create: [eventPacks.name, eventRuns.name] },
+  { create: [roomTails.name] },
 ]

@@ -33,6 +33,8 @@ interface ReplyPlace {
   readonly eventId: EventId
 }
 
+type RelationRow = [readonly [RoomId, EventId, string, number], EventId]
+
 interface BundledChildren {
   readonly children: readonly EventRecord[]
   readonly moreReplies: number
@@ -58,10 +60,15 @@ export class Relations {
   readonly #storage: Storage
   readonly #store: RoomStore
   readonly #ordered = new Lru<RoomId, true>(1000)
+  /** All relations of a room, where they are few: most rooms have hardly any. */
+  readonly #few = new Lru<RoomId, Promise<readonly RelationRow[] | undefined>>(1000)
 
   constructor(storage: Storage, store: RoomStore) {
     this.#storage = storage
     this.#store = store
+    store.onPublish(({ records = [] }) => {
+      for (const { event } of records) if (relationOf(event.content)) this.#few.delete(event.roomId)
+    })
   }
 
   /** Children of each of the parents by a relation type, those that came last; those redacted since relate to nothing any more. */
@@ -77,7 +84,34 @@ export class Relations {
    * that came last, and how many replies there are beside.
    */
   async bundled(roomId: RoomId, parents: readonly EventId[]): Promise<Map<EventId, BundledChildren>> {
-    const rows = await this.#storage.read([relations], (tx) =>
+    const few = await this.#fewOf(roomId)
+    const rows = few
+      ? parents.map((parent) => ({ shown: bundledAmong(few, parent), omitted: 0 }))
+      : await this.#bundledRows(roomId, parents)
+    const children = await this.#load(
+      parents,
+      rows.map(({ shown }) => shown),
+    )
+    return new Map(
+      parents.map((parent, index) => [parent, { children: children.get(parent) ?? [], moreReplies: rows[index]?.omitted ?? 0 }]),
+    )
+  }
+
+  /** All relations of a room in one read, or `undefined` where they are many. */
+  #fewOf(roomId: RoomId): Promise<readonly RelationRow[] | undefined> {
+    const known = this.#few.get(roomId)
+    if (known) return known
+    const range = { from: [roomId, '', '', 0], to: [roomId, last, last, Number.MAX_SAFE_INTEGER], limit: mostBundled } as const
+    const reading = this.#storage
+      .read([relations], (tx) => tx.range(relations, range))
+      .then((rows) => (rows.length < mostBundled ? rows : undefined))
+    this.#few.set(roomId, reading)
+    reading.catch(() => this.#few.delete(roomId))
+    return reading
+  }
+
+  #bundledRows(roomId: RoomId, parents: readonly EventId[]): Promise<{ shown: RelationRow[]; omitted: number }[]> {
+    return this.#storage.read([relations], (tx) =>
       Promise.all(
         parents.map(async (parent) => {
           // One range has all three, and mostly nothing: what else lies between is left out below.
@@ -93,13 +127,6 @@ export class Relations {
           return { shown, omitted: Math.max(0, replies.length - mostChildren) }
         }),
       ),
-    )
-    const children = await this.#load(
-      parents,
-      rows.map(({ shown }) => shown),
-    )
-    return new Map(
-      parents.map((parent, index) => [parent, { children: children.get(parent) ?? [], moreReplies: rows[index]?.omitted ?? 0 }]),
     )
   }
 
@@ -189,6 +216,11 @@ export class Relations {
     }
     return 'main'
   }
+}
+
+/** What is told with an event, in the order in which storage has it backwards. */
+function bundledAmong(rows: readonly RelationRow[], parent: EventId): RelationRow[] {
+  return rows.filter(([[, of, type]]) => of === parent && type >= 'm.reference' && type <= 'm.thread').reverse()
 }
 
 /** The rows of relation types from one to another, the newest of the last type first. */

@@ -30,6 +30,8 @@ type ReceiptKey = readonly [RoomId, UserId, string, string]
 /** How many receipts one EDU may bring. */
 const eduLimit = 1000
 const anything = 'anything'
+/** Receipts of a room that are kept in memory, if they are no more. */
+const keptOfRoom = 100
 
 /** Read receipts of all users in our rooms (Client-Server API, "Receipts"). */
 export class Receipts {
@@ -42,6 +44,8 @@ export class Receipts {
   readonly #marks: ChangeMarks
   /** What was read of local users, up to which position that is true for certain. */
   readonly #known = new Lru<string, { readonly at: Position; readonly entries: readonly ReceiptEntry[] }>(10_000)
+  /** The same of whole rooms, where they have few. */
+  readonly #ofRooms = new Lru<RoomId, { readonly at: Position; readonly entries: readonly ReceiptEntry[] }>(1000)
 
   constructor(deps: {
     storage: Storage
@@ -96,12 +100,19 @@ export class Receipts {
     })
   }
 
-  inRoom(roomId: RoomId): Promise<ReceiptEntry[]> {
-    return this.#range([roomId, '', '', ''], [roomId, last, last, last])
+  async inRoom(roomId: RoomId): Promise<readonly ReceiptEntry[]> {
+    const known = this.#knownIn(roomId)
+    if (known) return known
+    const at = this.#stream.current
+    const entries = await this.#range([roomId, '', '', ''], [roomId, last, last, last])
+    if (entries.length <= keptOfRoom) this.#ofRooms.set(roomId, { at, entries })
+    return entries
   }
 
   /** A user's own receipts in a room: what unread counts start from. */
   async ofUser(roomId: RoomId, userId: UserId): Promise<readonly ReceiptEntry[]> {
+    const inRoom = this.#knownIn(roomId)
+    if (inRoom) return inRoom.filter((entry) => entry.userId === userId)
     const key = JSON.stringify([roomId, userId])
     const known = this.#known.get(key)
     if (known && !this.#marks.changedAfter(userId, known.at)) return known.entries
@@ -109,6 +120,11 @@ export class Receipts {
     const entries = await this.#range([roomId, userId, '', ''], [roomId, userId, last, last])
     if (serverNameOf(userId) === this.#serverName) this.#known.set(key, { at, entries })
     return entries
+  }
+
+  #knownIn(roomId: RoomId): readonly ReceiptEntry[] | undefined {
+    const known = this.#ofRooms.get(roomId)
+    return known && !this.#marks.changedAfter(roomId, known.at) ? known.entries : undefined
   }
 
   async #range(from: ReceiptKey, to: ReceiptKey): Promise<ReceiptEntry[]> {
@@ -145,6 +161,7 @@ export class Receipts {
     const published = (first: Position) => {
       const newest = first + moved.length - 1
       this.#marks.note(anything, newest)
+      for (const { entry } of moved) this.#marks.note(entry.roomId, newest)
       for (const { entry } of moved) if (serverNameOf(entry.userId) === this.#serverName) this.#marks.note(entry.userId, newest)
     }
     await this.#stream.commit(moved.length, writes, { published })

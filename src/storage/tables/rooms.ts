@@ -173,6 +173,12 @@ export const stickyEvents = table<number, StoredStickyEvent>('sticky_events')
 /** [user id, room id] → what was unread at a position, where counting it took many events. */
 export const unreadCounts = table<readonly [UserId, RoomId], StoredUnreadCounts>('unread_counts')
 
+/**
+ * Room id → events of the room with their positions, just as {@link events} has them: the newest, and the state of a small room.
+ * They lie together here, as they do not there, and are read in one piece. Newer events may be missing.
+ */
+export const roomTails = table<RoomId, readonly (readonly [number, StoredEvent])[]>('room_tails')
+
 export const roomTables = {
   events,
   eventPositions,
