@@ -1,21 +1,29 @@
 import type { JsonObject, JsonValue } from '../../src/spec/json.ts'
 import { isObject } from '../../src/spec/json.ts'
-import { rulesOf } from '../../src/spec/room-version.ts'
+import { rulesOf, supportedRoomVersions } from '../../src/spec/room-version.ts'
 import type { SimulatedClient } from './simulated-client.ts'
 import type { SimulatedRoom, World } from './world.ts'
+
+/** Rooms are not replaced any more once there are so many. */
+const mostRooms = 5
 
 type Deed = (by: SimulatedClient, room: SimulatedRoom) => Promise<unknown>
 
 /** All that users do to rooms and to each other, well-meaning or not: each asks its own server, which may refuse. */
 export class Deeds {
   readonly #world: World
+  readonly #moving: boolean
   /** Each as often as it is likely. */
   readonly #weighted: readonly Deed[]
   #count = 0
 
-  /** @param varied whether users also renew their devices' keys and look up those of others, and change visibility more often. */
-  constructor(world: World, varied: boolean) {
+  /**
+   * @param varied whether users also renew their devices' keys and look up those of others, and change visibility more often.
+   * @param moving whether they also replace rooms by new ones, and close rooms to all but the members of others more often.
+   */
+  constructor(world: World, { varied, moving }: { readonly varied: boolean; readonly moving: boolean }) {
     this.#world = world
+    this.#moving = moving
     const kinds: readonly (readonly [weight: number, Deed])[] = [
       [30, (by, room) => by.say(room.roomId, this.#words(by))],
       [6, (by) => by.post(this.#anyone().userId, this.#words(by))],
@@ -35,6 +43,7 @@ export class Deeds {
       [2, (by, room) => this.#changeAcl(by, room)],
       [2, (by, room) => by.ask('PUT', `${pathOf(room)}/typing/${encodeURIComponent(by.userId)}`, { typing: true, timeout: 5_000 })],
       ...(varied ? this.#furtherDeeds() : []),
+      ...(moving ? this.#movingDeeds() : []),
     ]
     this.#weighted = kinds.flatMap(([weight, deed]) => Array.from({ length: weight }, () => deed))
   }
@@ -56,6 +65,15 @@ export class Deeds {
       [6, (by, room) => this.#changeVisibility(by, room)],
       [6, (by) => by.renewKeys(this.#words(by))],
       [12, (by) => by.lookUp(this.#anyone().userId)],
+    ]
+  }
+
+  #movingDeeds(): [weight: number, Deed][] {
+    return [
+      [2, (by, room) => this.#upgrade(by, room)],
+      [4, (by, room) => this.#restrict(by, room)],
+      [6, (by, room) => this.#enter(by, room, 'join')],
+      [4, (by, room) => this.#changeAcl(by, room)],
     ]
   }
 
@@ -102,8 +120,32 @@ export class Deeds {
     const { random, rooms } = this.#world
     const auth = rulesOf(room.version)?.auth
     const rules = ['public', 'public', 'invite', ...(auth?.knock ? ['knock'] : []), ...(auth?.restricted ? ['restricted'] : [])]
+    if (this.#moving && auth?.knockRestricted) rules.push('knock_restricted')
     const allow = [{ type: 'm.room_membership', room_id: random.pick(rooms).roomId }]
     return this.#setState(by, room, { type: 'm.room.join_rules', content: { join_rule: random.pick(rules), allow } })
+  }
+
+  /** Lets only members of another room in, and those who are invited; some of them only another server may let in. */
+  async #restrict(by: SimulatedClient, room: SimulatedRoom): Promise<void> {
+    const { random, rooms } = this.#world
+    const auth = rulesOf(room.version)?.auth
+    if (!auth?.restricted) return
+    const others = rooms.filter(({ roomId }) => roomId !== room.roomId)
+    const allow = others.map(({ roomId }) => ({ type: 'm.room_membership', room_id: roomId }))
+    const rule = auth.knockRestricted && random.chance(0.5) ? 'knock_restricted' : 'restricted'
+    const restricted = await this.#setState(by, room, { type: 'm.room.join_rules', content: { join_rule: rule, allow } })
+    if (restricted?.status !== 200 || random.chance(0.5)) return
+    const levels = await by.ask('GET', `${pathOf(room)}/state/m.room.power_levels/`)
+    if (levels?.status === 200) await this.#setState(by, room, { type: 'm.room.power_levels', content: { ...levels.body, invite: 50 } })
+  }
+
+  /** Replaces the room by one of any version, which users then come to as to any other. */
+  async #upgrade(by: SimulatedClient, room: SimulatedRoom): Promise<void> {
+    const { random, rooms } = this.#world
+    const version = random.pick(supportedRoomVersions())
+    if (rooms.length >= mostRooms) return
+    const replaced = await by.ask('POST', `${pathOf(room)}/upgrade`, { new_version: version })
+    if (replaced?.status === 200) rooms.push({ roomId: String(replaced.body.replacement_room), version })
   }
 
   #changeVisibility(by: SimulatedClient, room: SimulatedRoom) {

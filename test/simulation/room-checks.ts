@@ -13,6 +13,9 @@ import type { RoomModel } from './room-model.ts'
 import { replay } from './room-replay.ts'
 import { comesBack, isPlaced, isResident, isWelcome, type RoomView } from './room-view.ts'
 
+/** With what begins what every user says to every room in the end. */
+export const lastWords = 'last words of'
+
 /** What is wrong with a room as several servers hold it. */
 export interface RoomFindings {
   readonly faults: readonly string[]
@@ -152,19 +155,33 @@ function largestCircle(views: readonly RoomView[]): RoomView[] {
   return circles.reduce((largest, circle) => (circle.length > largest.length ? circle : largest), [])
 }
 
-/** Servers that have each other in the room have the same ends of the graph, and one state. */
+/**
+ * Servers that have each other in the room have the same ends of the graph, and one state, once each has spoken. Where one of them
+ * may not, a branch is excused that others lack: what was sent when they were banned or not in the room is owed to them only once
+ * later events lead to it.
+ */
 function disagreements(model: RoomModel, views: readonly RoomView[]): string[] {
   const [first, ...others] = views.map(acceptedSinceReturn)
   const common = [...(first ?? [])].filter((eventId) => others.every((accepted) => accepted.has(eventId)))
   const before = model.reaches(common.flatMap((eventId) => model.judged.get(eventId)?.event.prevEvents ?? []))
   const heads = common.filter((eventId) => !before.has(eventId)).sort()
   const state = model.stateAfter(heads)
-  return views.flatMap(({ server, room }) => {
+  const shared = model.reaches(common)
+  const comparable = views.every(hasSpoken) ? views : views.filter(({ room }) => room.forwardExtremities.every((id) => shared.has(id)))
+  return comparable.flatMap(({ server, room }) => {
     const faults = []
     const held = [...room.forwardExtremities].sort()
     if (held.join() !== heads.join()) faults.push(`${server} has the extremities ${held.join()}, the others ${heads.join()}`)
     if (room.state.root !== state.root) faults.push(`${server} resolved another state than the others`)
     return faults
+  })
+}
+
+/** Whether the server sent an event to the room when all was well again. */
+function hasSpoken({ server, records }: RoomView): boolean {
+  return records.some(({ event, stored }) => {
+    const isOwn = serverNameOf(event.sender) === server && stored.status === 'accepted'
+    return isOwn && String(event.content.body).startsWith(lastWords)
   })
 }
 

@@ -6,7 +6,7 @@ import { stagedPdus } from '../../src/storage/tables/rooms.ts'
 import { clientFaults, type ReadHistory, readHistory } from './client-checks.ts'
 import { Deeds } from './deeds.ts'
 import { acquaintances, deviceFaults } from './device-checks.ts'
-import { checkRoom } from './room-checks.ts'
+import { checkRoom, lastWords } from './room-checks.ts'
 import { RoomModel } from './room-model.ts'
 import { type RoomView, viewRoom } from './room-view.ts'
 import { SeededRandom } from './seeded-random.ts'
@@ -33,6 +33,8 @@ export interface Plan {
   readonly version?: string
   /** Whether users also renew the keys of their devices, and more of them change who sees history; so it is if it is not given. */
   readonly varied?: boolean
+  /** Whether users also replace rooms by new ones, and let only members of other rooms in more often; so it is if it is not given. */
+  readonly moving?: boolean
 }
 
 /**
@@ -69,7 +71,7 @@ class Run {
   constructor(world: World, plan: Plan) {
     this.#world = world
     this.#plan = plan
-    this.#deeds = new Deeds(world, plan.varied ?? true)
+    this.#deeds = new Deeds(world, { varied: plan.varied ?? true, moving: plan.moving ?? true })
   }
 
   /** Everyone registers, some make rooms, all join them. */
@@ -123,7 +125,7 @@ class Run {
       await world.quiet()
     }
     for (const client of world.clients) {
-      await world.during(Promise.all(world.rooms.map(({ roomId }) => client.say(roomId, `last words of ${client.name}`))))
+      await world.during(Promise.all(world.rooms.map(({ roomId }) => client.say(roomId, `${lastWords} ${client.name}`))))
       await world.quiet()
     }
     for (const client of world.clients) await world.during(client.catchUp())

@@ -11,6 +11,7 @@ const help = `Runs simulations of several homeservers (see test/simulation), eac
   --rounds N     rounds of deeds and faults
   --version V    the version of all rooms
   --plain        nobody renews the keys of devices, and few change who sees history
+  --staying      nobody replaces rooms, and few let only members of other rooms in
   --stop         at the first failure`
 
 const { values } = parseArgs({
@@ -23,6 +24,7 @@ const { values } = parseArgs({
     rounds: { type: 'string' },
     version: { type: 'string' },
     plain: { type: 'boolean', default: false },
+    staying: { type: 'boolean', default: false },
     trace: { type: 'boolean', default: false },
     stop: { type: 'boolean', default: false },
     help: { type: 'boolean', default: false },
@@ -42,13 +44,17 @@ const plan = {
   ...(rounds === undefined ? {} : { rounds: Number(rounds) }),
   ...(version === undefined ? {} : { version }),
 }
-const options = [...Object.entries(plan).map(([name, value]) => ` --${name} ${value}`), ...(values.plain ? [' --plain'] : [])]
+const options = [
+  ...Object.entries(plan).map(([name, value]) => ` --${name} ${value}`),
+  ...(values.plain ? [' --plain'] : []),
+  ...(values.staying ? [' --staying'] : []),
+]
 const unhandled: string[] = []
 process.on('unhandledRejection', (reason) => unhandled.push(reason instanceof Error ? (reason.stack ?? reason.message) : String(reason)))
 const totals: Record<string, number> = { diverged: 0 }
 let failed = 0
 for (let seed = first; seed < first + runs; seed++) {
-  const { faults: found, trace, diverged, counts } = await runScenario(seed, { ...plan, varied: !values.plain })
+  const { faults: found, trace, diverged, counts } = await runScenario(seed, { ...plan, varied: !values.plain, moving: !values.staying })
   const faults = [...found, ...unhandled.splice(0)]
   if (values.trace) console.log(trace.join('\n'))
   for (const [name, count] of Object.entries({ ...counts, diverged: Number(diverged) })) totals[name] = (totals[name] ?? 0) + count
