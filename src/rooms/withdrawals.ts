@@ -11,7 +11,8 @@ import type { RoomStore } from './room-store.ts'
 
 /**
  * Takes the end of invitations to rooms that we are not in, and the refusal of knocks on them. The rules of the room cannot be
- * asked: the server that invited, or through which the user knocked, is believed, and no other.
+ * asked: users of the server that invited, or through which the user knocked, are believed, and no others; whoever brings it, an
+ * end is of the very invitation that it cites, so that an old one ends no new invitation.
  */
 export class Withdrawals {
   readonly #deps: {
@@ -31,22 +32,23 @@ export class Withdrawals {
   }
 
   /** Looks through the PDUs of a transaction for what ends an invitation; passes over all else. */
-  async receive(origin: ServerName, pdus: readonly JsonValue[]): Promise<void> {
+  async receive(pdus: readonly JsonValue[]): Promise<void> {
     for (const pdu of pdus) {
       const ending = endingOf(pdu)
-      if (ending && serverNameOf(ending.userId) === this.#deps.serverName) await this.#end(origin, pdu, ending)
+      if (ending && serverNameOf(ending.userId) === this.#deps.serverName) await this.#end(pdu, ending)
     }
   }
 
-  async #end(origin: ServerName, pdu: JsonValue, { userId, roomId }: { userId: UserId; roomId: RoomId }): Promise<void> {
+  async #end(pdu: JsonValue, { userId, roomId }: { userId: UserId; roomId: RoomId }): Promise<void> {
     const { store, verifier } = this.#deps
     const stored = (await store.memberships(userId)).get(roomId)
     const rules = rulesOf(stored?.outOfBand?.version ?? '')
     const isOpen = stored?.membership === 'invite' || stored?.membership === 'knock'
-    if (!rules || !isOpen || stored.outOfBand?.via !== origin) return
+    if (!rules || !isOpen || !stored.outOfBand) return
     const [received] = await receivePdus([pdu], { roomId, rules }, verifier)
-    if (!received || 'error' in received || serverNameOf(received.event.sender) !== origin) return
-    const { eventId, sender, content, pdu: ended } = received.event
+    if (!received || 'error' in received) return
+    const { eventId, sender, content, authEvents, pdu: ended } = received.event
+    if (serverNameOf(sender) !== stored.outOfBand.via || !authEvents.includes(stored.eventId)) return
     const membership = content.membership === 'ban' ? 'ban' : 'leave'
     const outOfBand = { ...stored.outOfBand, pdu: ended, strippedState: [] }
     await this.#remember(userId, roomId, { membership, eventId, position: 0, sender, outOfBand })

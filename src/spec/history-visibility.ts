@@ -40,7 +40,8 @@ function isVisibilityChange(event: RoomEvent): boolean {
   return event.type === 'm.room.history_visibility' && event.stateKey === ''
 }
 
-function isVisibleTo(visibility: HistoryVisibility, membership: JsonValue | undefined, joinedAfter: boolean): boolean {
+/** Whether history of this visibility shows to who had this membership, and joined after it or did not. */
+export function isVisibleTo(visibility: HistoryVisibility, membership: JsonValue | undefined, joinedAfter: boolean): boolean {
   if (visibility === 'world_readable' || membership === 'join') return true
   if (visibility === 'shared') return joinedAfter
   return visibility === 'invited' && membership === 'invite'

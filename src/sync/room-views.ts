@@ -4,6 +4,7 @@ import type { MemberLists } from '../rooms/member-lists.ts'
 import type { EventRecord, Room, RoomStore } from '../rooms/room-store.ts'
 import { forbidden, notFound } from '../spec/errors.ts'
 import type { EventId, RoomId, UserId } from '../spec/event.ts'
+import { historyVisibilityOf, isVisibleTo } from '../spec/history-visibility.ts'
 import type { JsonObject } from '../spec/json.ts'
 import type { StateTrie } from '../spec/state-trie.ts'
 import { Aggregations } from './aggregations.ts'
@@ -11,6 +12,7 @@ import { ClientEvents, type EventAudience } from './client-event.ts'
 import { KeptCounts } from './kept-counts.ts'
 import { Relations } from './relations.ts'
 import type { SyncSources } from './sources.ts'
+import type { PageToken } from './token.ts'
 import { Viewpoint } from './viewpoint.ts'
 
 /** Who reads. */
@@ -88,6 +90,27 @@ export class RoomViews {
     const before = end && (await this.store.stateEvent(await this.store.stateBefore(end), 'm.room.member', reader.userId))
     if (!end || before?.content.membership !== 'join') throw forbidden('You have not been in this room')
     return this.store.stateAfter(end)
+  }
+
+  /** Whether a place in the history lies before the reader left the room. Whoever has left sees the room as it was then, and no later. */
+  async isBeforeEnd(reader: Reader, { room }: RoomView, place: PageToken): Promise<boolean> {
+    const membership = (await this.store.memberships(reader.userId)).get(room.roomId)
+    if (membership?.membership === 'join' || (await this.#isWorldReadable(room))) return true
+    return membership !== undefined && ('position' in place ? place.position : place.point.position) < membership.position
+  }
+
+  /**
+   * Throws `M_FORBIDDEN` where the reader may not see what was sent when this was the state of the room
+   * (Client-Server API, "Room history visibility").
+   */
+  async requireVisible({ userId }: Reader, { room }: RoomView, state: StateTrie): Promise<void> {
+    const wasIn = (await this.store.memberships(userId)).has(room.roomId)
+    const [setting, member] = await Promise.all([
+      this.store.stateEvent(state, 'm.room.history_visibility', ''),
+      this.store.stateEvent(state, 'm.room.member', userId),
+    ])
+    const membership = member?.content.membership
+    if (!isVisibleTo(historyVisibilityOf(setting?.content), membership, wasIn)) throw forbidden('You may not see the room as it was then')
   }
 
   /** An event that the reader may see. Throws `M_NOT_FOUND`. */

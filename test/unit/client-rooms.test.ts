@@ -292,6 +292,18 @@ describe('sending', () => {
     await api.put(alice, redact, {})
   })
 
+  test('what is not known here is redacted by whom everything may be redacted by, and not shown if it comes', async () => {
+    const api = await openClientApi()
+    const roomId = await api.createRoom(alice, { preset: 'public_chat' })
+    const other = await api.createRoom(alice)
+    const elsewhere = await api.send(alice, other, 'in another room')
+    const unknown = `$${'A'.repeat(43)}`
+    const { event_id: redaction } = await api.put(alice, `${rooms(roomId)}/redact/${encode(unknown)}/1`, { reason: 'spam' })
+    const sent = await api.get(alice, `${rooms(roomId)}/event/${encode(String(redaction))}`)
+    expect(sent).toMatchObject({ type: 'm.room.redaction', content: { redacts: unknown, reason: 'spam' } })
+    expect(await fails(api, alice, 'PUT', `${rooms(roomId)}/redact/${encode(elsewhere)}/2`, {})).toEqual([404, 'M_NOT_FOUND'])
+  })
+
   test('the same reaction is sent once', async () => {
     const api = await openClientApi()
     const roomId = await api.createRoom(alice)
@@ -361,6 +373,39 @@ describe('reading state', () => {
     expect(await members('not_membership=join')).toEqual([bob])
     expect(await members(`at=${String(token)}`)).toEqual([alice, bob])
     expect(await members(`at=${String(token)}&membership=join`)).toEqual([alice, bob])
+  })
+
+  test('who left sees the members at a point before they left, and at none after', async () => {
+    const api = await openClientApi()
+    const roomId = await api.createRoom(alice, { preset: 'public_chat' })
+    await api.join(bob, roomId)
+    const { next_batch: early } = await api.get(bob, '/v3/sync')
+    await api.join(carol, roomId)
+    await api.post(bob, `${rooms(roomId)}/leave`)
+    await api.post(carol, `${rooms(roomId)}/leave`)
+    const { next_batch: late } = await api.get(bob, '/v3/sync')
+    const joined = async (at: unknown) =>
+      listAt(await api.get(bob, `${rooms(roomId)}/members?membership=join&at=${String(at)}`), 'chunk').map(({ state_key: key }) => key)
+    expect((await joined(early)).sort()).toEqual([alice, bob])
+    expect((await joined(late)).sort()).toEqual([alice, carol])
+  })
+
+  test.each([
+    ['world_readable', true],
+    ['shared', true],
+    ['invited', false],
+    ['joined', false],
+  ])('members at a point before one’s own joining, where history is %s: told is %s', async (visibility, isTold) => {
+    const api = await openClientApi()
+    const roomId = await api.createRoom(alice, { preset: 'public_chat' })
+    await api.put(alice, `${rooms(roomId)}/state/m.room.history_visibility`, { history_visibility: visibility })
+    const { next_batch: early } = await api.get(alice, '/v3/sync')
+    await api.join(bob, roomId)
+    const query = `${rooms(roomId)}/members?at=${String(early)}`
+    if (isTold) expect(listAt(await api.get(bob, query), 'chunk').map(({ state_key: key }) => key)).toEqual([alice])
+    else expect(await fails(api, bob, 'GET', query)).toEqual([403, 'M_FORBIDDEN'])
+    const { next_batch: now } = await api.get(alice, '/v3/sync')
+    expect(listAt(await api.get(bob, `${rooms(roomId)}/members?at=${String(now)}`), 'chunk')).toHaveLength(2)
   })
 })
 

@@ -106,12 +106,30 @@ describe('an invitation', () => {
     const third = new RogueServer(home, 'third.example')
     third.roomId = roomId
     const member = { type: 'm.room.member', stateKey: home.alice.userId, content: { membership: 'leave' } }
-    await third.send(await third.make({ ...member, prevEvents: [rogue.idOf(pdu)], authEvents: [] }))
+    await third.send(await third.make({ ...member, prevEvents: [rogue.idOf(pdu)], authEvents: [rogue.idOf(pdu)] }))
     const end = await rogue.make(member)
     await rogue.send({ ...end, signatures: { [rogue.name]: { 'ed25519:1': 'A'.repeat(86) } } })
     await home.settle()
     expect(await invitationsOf(home)).toEqual([roomId])
     await rogue.send(end)
+    await home.settle()
+    expect(await invitationsOf(home)).toEqual([])
+  })
+
+  test('is not ended by what ended another before, and is by what a third server brings of the one that sent it', async () => {
+    const { home, rogue, roomId, pdu } = await invited()
+    await v2(rogue, pdu)
+    const third = new RogueServer(home, 'third.example')
+    const member = { type: 'm.room.member', stateKey: home.alice.userId }
+    const end = await rogue.make({ ...member, content: { membership: 'leave' } })
+    await rogue.send(end)
+    await home.settle()
+    expect(await invitationsOf(home)).toEqual([])
+    await v2(rogue, await rogue.make({ ...member, content: { membership: 'invite' } }))
+    for (const bringer of [rogue, third]) await bringer.send(end)
+    await home.settle()
+    expect(await invitationsOf(home)).toEqual([roomId])
+    await third.send(await rogue.make({ ...member, content: { membership: 'leave' } }))
     await home.settle()
     expect(await invitationsOf(home)).toEqual([])
   })

@@ -55,9 +55,9 @@ function memberEndpoints({ views, tokens }: { readonly views: RoomViews; readonl
       handle: async ({ session, params, query }) => {
         const view = await views.open(session, roomIdOf(params))
         const own = await views.stateFor(session, view)
-        // Whoever has left sees the members as they were then, and no later.
-        const isCurrent = own.root === view.room.state.root
-        const state = query.at !== undefined && isCurrent ? await stateAt(view, tokens.parsePage(query.at), { views, tokens }) : own
+        const place = query.at === undefined ? undefined : tokens.parsePage(query.at)
+        const state = place && (await views.isBeforeEnd(session, view, place)) ? await stateAt(view, place, { views, tokens }) : own
+        if (state !== own) await views.requireVisible(session, view, state)
         const isWanted = memberTest(query)
         return { chunk: await views.writeState(view, state, isWanted) }
       },

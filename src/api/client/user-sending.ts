@@ -44,7 +44,10 @@ export function userSending(deps: UserSendingDeps): SendAsUser {
   }
 }
 
-/** A redaction, whose target moves to where the room's version keeps it. Throws `M_FORBIDDEN`, `M_NOT_FOUND`. */
+/**
+ * A redaction, whose target moves to where the room's version keeps it. Who may redact what others sent may redact also what is
+ * not known here: it never will be, then. Throws `M_FORBIDDEN`, `M_NOT_FOUND`.
+ */
 async function redaction(
   { store }: UserSendingDeps,
   author: Author,
@@ -53,15 +56,16 @@ async function redaction(
   const { redacts, ...rest } = content
   if (typeof redacts !== 'string' || !isEventId(redacts)) throw badJson('redacts is not an event id')
   const [current, target] = await Promise.all([store.room(roomId), store.event(redacts)])
-  if (!current || target?.event.roomId !== roomId) throw notFound('There is no such event in this room')
-  if (target.event.sender !== author.userId) {
-    if (author.suspended) throw userSuspended()
+  const elsewhere = notFound('There is no such event in this room')
+  if (!current || (target && target.event.roomId !== roomId)) throw elsewhere
+  if (target?.event.sender !== author.userId) {
+    if (author.suspended) throw target ? userSuspended() : elsewhere
     const [create, levels] = await Promise.all([
       store.stateEvent(current.state, 'm.room.create', ''),
       store.stateEvent(current.state, 'm.room.power_levels', ''),
     ])
     const power = powerLevelsOf(current.rules, create, levels)
-    if (power.user(author.userId) < power.redact) throw forbidden('You may not redact what others sent')
+    if (power.user(author.userId) < power.redact) throw target ? forbidden('You may not redact what others sent') : elsewhere
   }
   return { roomId, type: 'm.room.redaction', content: rest, redacts }
 }

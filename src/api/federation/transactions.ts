@@ -14,7 +14,7 @@ import { pduNestingLimit } from './inputs.ts'
 export interface TransactionDeps {
   readonly receiver: { receive(origin: ServerName, pdus: readonly JsonValue[]): Promise<Record<EventId, { error?: string }>> }
   /** Told of all PDUs before the receiver is, which knows nothing of rooms that we are not in. */
-  readonly withdrawals: { receive(origin: ServerName, pdus: readonly JsonValue[]): Promise<void> }
+  readonly withdrawals: { receive(pdus: readonly JsonValue[]): Promise<void> }
   /** By EDU type; the others are passed over. */
   readonly eduHandlers: Readonly<Record<string, EduHandler>>
   readonly transactions: ReceivedTransactions
@@ -44,7 +44,7 @@ export function transactionEndpoints(deps: TransactionDeps): Endpoint[] {
         if (txnId.length > 500) throw invalidParam('The transaction id is too long')
         const response = await deps.transactions.respond(server, txnId, async () => {
           const received = Array.isArray(pdus) ? pdus : []
-          await deps.withdrawals.receive(server, received)
+          await deps.withdrawals.receive(received)
           const results = await deps.receiver.receive(server, received)
           for (const edu of Array.isArray(edus) ? edus : []) await handleEdu(server, edu, deps)
           return { pdus: results }
