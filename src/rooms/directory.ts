@@ -1,5 +1,5 @@
 import { put, remove, type Storage, type Write } from '../ports/storage.ts'
-import { forbidden, invalidParam, MatrixError, notFound } from '../spec/errors.ts'
+import { forbidden, invalidParam, MatrixError, notFound, tooLarge } from '../spec/errors.ts'
 import type { RoomId, ServerName, UserId } from '../spec/event.ts'
 import { parseRoomAlias } from '../spec/identifiers.ts'
 import type { JsonObject } from '../spec/json.ts'
@@ -28,6 +28,8 @@ interface AliasRemoval {
   readonly alongside?: readonly Write[]
 }
 
+/** Aliases of this server that a room may have. */
+const aliasLimit = 100
 /** The most servers an answer names as ways into a room. */
 const viaLimit = 50
 
@@ -54,9 +56,15 @@ export class Directory {
     }
   }
 
-  /** Throws `M_INVALID_PARAM` for an alias that this server cannot give, 409 `M_UNKNOWN` for one that is taken. */
+  /**
+   * Throws `M_INVALID_PARAM` for an alias that this server cannot give, 409 `M_UNKNOWN` for one that is taken, `M_TOO_LARGE` where
+   * the room has too many.
+   */
   add(alias: string, room: { readonly roomId: RoomId; readonly creator: UserId }, alongside: readonly Write[] = []): Promise<void> {
-    return this.claim(alias, () => this.#deps.storage.commit([put(aliases, alias, room), ...alongside], 'strict'))
+    return this.claim(alias, async () => {
+      if ((await this.aliasesOf(room.roomId)).length >= aliasLimit) throw tooLarge(`A room may have ${aliasLimit} aliases here`)
+      await this.#deps.storage.commit([put(aliases, alias, room), ...alongside], 'strict')
+    })
   }
 
   /** Lets `commit` write the alias, which is free and stays so until then. Throws what {@link add} does. */

@@ -47,6 +47,14 @@ describe('what a user may keep', () => {
     expect((await set(5)).status).toBe(200)
   })
 
+  test('is 100 aliases of a room', async () => {
+    const { room_id: roomId = '' } = await world.must(world.alice, 'POST', `${v3}/createRoom`, {})
+    const add = (n: number) =>
+      world.ask(world.alice, 'PUT', `${v3}/directory/room/${encode(`#many${n}:home.example`)}`, { room_id: roomId })
+    expect(await until(110, add)).toEqual([100, '413 M_TOO_LARGE'])
+    expect((await world.must(world.alice, 'GET', `${v3}/rooms/${encode(String(roomId))}/aliases`)).aliases).toHaveLength(100)
+  })
+
   test('is 100 tags of a room, and 4 KiB for each', async () => {
     const user = await world.register()
     const uri = `${v3}/user/${encode(user.userId)}/rooms/${encode('!room:home.example')}/tags`

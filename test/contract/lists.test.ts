@@ -48,7 +48,7 @@ const bounds: Readonly<Record<string, readonly Bound[]>> = {
   [`GET ${v3}/rooms/:roomId/context/:eventId`]: [pages.history],
   [`GET ${v3}/rooms/:roomId/members`]: ['room'],
   [`GET ${v3}/rooms/:roomId/state`]: ['room'],
-  [`GET ${v3}/rooms/:roomId/aliases`]: ['room'],
+  [`GET ${v3}/rooms/:roomId/aliases`]: ['aliasLimit in directory.ts'],
   [`GET ${v3}/directory/room/:roomAlias`]: ['viaLimit in directory.ts'],
   [`GET ${v3}/joined_rooms`]: ['account'],
   ...Object.fromEntries(

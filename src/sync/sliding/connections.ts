@@ -63,7 +63,11 @@ class Connection {
   }
 }
 
-/** The connections of all devices; in memory alone, since a client whose connection is gone starts anew. */
+/**
+ * The connections of all devices; in memory alone. A client whose connection is gone, by a restart or because there are too many, is
+ * told `M_UNKNOWN_POS` and starts anew: it gets its lists again, and asks for keys again. Keeping what each was sent would cost writes
+ * while it goes on, to spare that.
+ */
 export class Connections {
   readonly #connections = new Lru<string, Connection>(mostConnections)
   #count = 0
