@@ -40,7 +40,7 @@ export class FederationSender {
     this.#deps = deps
   }
 
-  /** Takes up all queues where they stopped. To be called once. */
+  /** Takes up all queues where they stopped, once the log is read to its end; resolves before that. To be called once. */
   async start(): Promise<void> {
     const { storage, log, stream, transport } = this.#deps
     const [known, withEdus] = await Promise.all([
@@ -55,8 +55,13 @@ export class FederationSender {
     for (const server of withEdus) this.#queue(server)
     this.#unsubscribe = [stream.onAdvance(() => this.#follow()), transport.onReachable((server) => this.#queues.get(server)?.reachable())]
     this.#follow()
-    await this.#following
-    for (const queue of this.#queues.values()) {
+    // Clients do not wait until the log is read to its end: nothing is sent before, and nothing is lost.
+    void this.#following?.then(() => this.#takeUp())
+  }
+
+  #takeUp(): void {
+    const { transport } = this.#deps
+    for (const queue of this.#stopped ? [] : this.#queues.values()) {
       // Who is reached through others' relays learns from those that we are back; ordinary servers learn it from us alone.
       if (transport.route(queue.server) === 'https') queue.greet()
       else queue.wake()

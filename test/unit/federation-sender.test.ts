@@ -1,5 +1,5 @@
 import { describe, expect, test } from 'vitest'
-import { put } from '../../src/ports/storage.ts'
+import { put, type Storage } from '../../src/ports/storage.ts'
 import { isObject } from '../../src/spec/json.ts'
 import { outgoingEdus } from '../../src/storage/tables/federation.ts'
 import { CrashingDisk } from '../simulation/crashing-disk.ts'
@@ -39,6 +39,28 @@ describe('events', () => {
     expect(d?.delivered).toEqual([])
     expect(await a.sender.queues()).toEqual([])
     await a.sender.stop()
+  })
+
+  test('sent before a start go out after it, and nobody waits for them to be read', async () => {
+    const { at, a, room, disk } = await sharedRoom()
+    await say(a, room, ['before'])
+    const slow = disk.open()
+    const released = Promise.withResolvers<void>()
+    const storage: Storage = {
+      commit: (batch, durability) => slow.commit(batch, durability),
+      read: async (tables, run) => {
+        if (tables.some(({ name }) => name === 'events')) await released.promise
+        return slow.read(tables, run)
+      },
+    }
+    const again = await homeserver(at, 'a.example', storage)
+    const b = mailbox(at, 'b.example')
+    await again.sender.start()
+    expect(b.messages()).toEqual([])
+    released.resolve()
+    await at.clock.run(10_000)
+    expect(b.messages()).toEqual(['before'])
+    await again.sender.stop()
   })
 
   test('that remove a server are the last it gets', async () => {
