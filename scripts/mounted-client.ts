@@ -65,7 +65,11 @@ export class MountedClient {
       hasServiceWorker,
     }
     const own = `try { importScripts(${JSON.stringify(path + unwrapped)}) } catch (error) { console.error(error) }`
-    const lines = [`self.yurtClient = ${JSON.stringify(told)}`, "importScripts('/yurt-sw.js')", ...(hasServiceWorker ? [own] : [])]
+    const lines = [
+      `self.yurtClient = ${JSON.stringify(told)}`,
+      "importScripts('/yurt-sw.js')",
+      ...(hasServiceWorker ? [own, "self.dispatchEvent(new Event('yurt-client-loaded'))"] : []),
+    ]
     return {
       status: 200,
       headers: {

@@ -20,9 +20,28 @@ interface Own {
 
 const mediaPaths = /^\/_matrix\/(client\/v1\/media|media\/[^/]+)\/(download|thumbnail)\//
 
-/** Whether a request is one that clients leave to their service worker, which knows the access token that it lacks. */
-export function lacksToken({ method, url, headers }: Request): boolean {
-  return method === 'GET' && !headers.has('authorization') && mediaPaths.test(new URL(url).pathname)
+/** The requests that clients leave to their service worker, which knows the access token that they lack. */
+export class LeftRequests {
+  readonly #unanswered = new WeakSet<FetchEvent>()
+
+  /** Whether an event of this origin is left to the client's service worker; if so, its answer is noticed. */
+  take(event: FetchEvent): boolean {
+    const { method, url, headers } = event.request
+    const isLeft = method === 'GET' && !headers.has('authorization') && mediaPaths.test(new URL(url).pathname)
+    if (!isLeft) return false
+    this.#unanswered.add(event)
+    const respondWith = event.respondWith.bind(event)
+    event.respondWith = (answer) => {
+      this.#unanswered.delete(event)
+      respondWith(answer)
+    }
+    return true
+  }
+
+  /** Whether an event was left, and has no answer yet: some service workers forget the token when the browser stops them. */
+  isUnanswered(event: FetchEvent): boolean {
+    return this.#unanswered.delete(event)
+  }
 }
 
 /**
@@ -55,6 +74,14 @@ export function hideHomeserver(): void {
   indexedDB.deleteDatabase = (name) => {
     if (isOurs(name)) throw new DOMException('This database is the homeserver’s', 'InvalidAccessError')
     return deleteDatabase(name)
+  }
+  // Offline, what is installed is the newest that can be had. Element Web shows no media where it is told of a failure here.
+  const { update } = ServiceWorkerRegistration.prototype
+  ServiceWorkerRegistration.prototype.update = function updateIfReachable() {
+    return update.call(this).catch((failure: unknown) => {
+      if (!this.active) throw failure
+      return this
+    })
   }
   const cacheNames = caches.keys.bind(caches)
   caches.keys = async () => (await cacheNames()).filter((name) => !isOurs(name))

@@ -1,7 +1,7 @@
 import { BridgeLinks } from './bridge-links.ts'
 import { KeptFiles } from './kept-files.ts'
 import { answerFromHomeserver, isHomeserverPath } from './matrix-requests.ts'
-import { hideHomeserver, lacksToken, type MountedClient, prepareForClient } from './mounted-client.ts'
+import { hideHomeserver, LeftRequests, type MountedClient, prepareForClient } from './mounted-client.ts'
 import { withTabHost } from './navigation.ts'
 import type { PortWanted, ToServiceWorker } from './protocol.ts'
 
@@ -23,11 +23,14 @@ const client = self.yurtClient
 const isOfWholeOrigin = new URL(self.registration.scope).pathname === '/'
 const links = new BridgeLinks(askTabHosts)
 const pages = new KeptFiles(cacheName)
+/** What is the client's service worker to answer. */
+const left = new LeftRequests()
 const windows = self.clients.matchAll.bind(self.clients, { includeUncontrolled: true, type: 'window' } as const)
 
 if (isOfWholeOrigin) pages.keep(filesToKeep())
 if (client?.hasServiceWorker) {
   prepareForClient({ cache: cacheName, frame: tabHost, answer: (request) => answerFromHomeserver({ request, clientId: '' }, links) })
+  self.addEventListener('yurt-client-loaded', () => self.addEventListener('fetch', answerWhatIsLeft))
 }
 
 self.addEventListener('install', () => void self.skipWaiting())
@@ -42,13 +45,18 @@ self.addEventListener('message', (event) => {
 
 self.addEventListener('fetch', (event) => {
   const url = new URL(event.request.url)
-  if (url.origin !== self.location.origin || (client?.hasServiceWorker && lacksToken(event.request))) return
+  if (url.origin !== self.location.origin || (client?.hasServiceWorker && left.take(event))) return
   const answer = isHomeserverPath(url.pathname) ? homeserverAnswer(event) : fileAnswer(event.request, url.pathname)
   if (!answer) return
   // The service worker of a mounted client comes after this one, and may want to answer as well.
   event.stopImmediatePropagation()
   event.respondWith(answer)
 })
+
+/** Comes after the client's service worker, which may have left media to the network: there is no homeserver in the network. */
+function answerWhatIsLeft(event: FetchEvent): void {
+  if (left.isUnanswered(event)) event.respondWith(answerFromHomeserver(event, links))
+}
 
 /** Any page can lead, and so can those of the homeserver itself. */
 function homeserverAnswer(event: FetchEvent): Promise<Response> {

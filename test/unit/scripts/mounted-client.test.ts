@@ -65,6 +65,7 @@ describe('a client that is mounted', () => {
     const wrapped = await body('/sw.js', { 'service-worker': 'script' })
     expect(wrapped.indexOf("importScripts('/yurt-sw.js')")).toBeGreaterThan(0)
     expect(wrapped.indexOf('importScripts("/sw.js?yurt-unwrapped")')).toBeGreaterThan(wrapped.indexOf('/yurt-sw.js'))
+    expect(wrapped.indexOf("new Event('yurt-client-loaded')")).toBeGreaterThan(wrapped.indexOf('yurt-unwrapped'))
     expect(await body('/sw.js?yurt-unwrapped', { 'service-worker': 'script' })).toBe('their service worker')
     expect(await body('/assets/theirs.js', { 'service-worker': 'script' })).toContain('importScripts("/assets/theirs.js?yurt-unwrapped")')
   })
