@@ -75,10 +75,6 @@ export class OutgoingLog {
     const upTo = this.#deps.stream.current
     if (upTo <= this.#scanned) return false
     const records = await this.#deps.store.log(this.#scanned, upTo, chunk)
-    // Together: one after the other, as the records come, each would be waited for.
-    await Promise.all(
-      [...new Set(records.map(({ event }) => event.roomId))].map((roomId) => this.#deps.store.room(roomId).catch(() => undefined)),
-    )
     const entries: TailEntry[] = []
     const concerned = new Map<ServerName, Position>()
     for (const record of records) {

@@ -216,13 +216,18 @@ export class RoomStore implements RoomMembers {
             limit: isNewest ? Math.max(limit, newestRead) : limit,
           }
         : { ...(border ? { after: border } : { from: [roomId, 0, 0] as const }), to: end, limit }
+    // With the tail comes the state of a small room, which readers of its newest events want next.
     // The events by their positions, which the timeline names, in the same transaction: each read is dear.
-    const { places, missing } = await this.#storage.read([timeline, events], async (tx) => {
-      const places = await tx.range(timeline, range)
-      const unknown = places.slice(0, limit).flatMap(([[, , position], eventId]) => (this.#records.has(eventId) ? [] : position))
+    const { places, tail, missing } = await this.#storage.read([timeline, events, roomTails], async (tx) => {
+      const [places, tail = []] = await Promise.all([tx.range(timeline, range), isNewest ? tx.get(roomTails, roomId) : undefined])
+      const inTail = new Set(tail.map(([position]) => position))
+      const unknown = places
+        .slice(0, limit)
+        .flatMap(([[, , position], eventId]) => (this.#records.has(eventId) || inTail.has(position) ? [] : position))
       const stored = await tx.getMany(events, unknown)
-      return { places, missing: unknown.map((position, i) => [position, stored[i]] as const) }
+      return { places, tail, missing: unknown.map((position, i) => [position, stored[i]] as const) }
     })
+    for (const [position, stored] of tail) if (!this.#records.has(stored.eventId)) this.#record(position, stored)
     keepNewest?.({
       places: places.map(([[, depth, position], eventId]) => [depth, position, eventId]),
       whole: places.length < Math.max(limit, newestRead),
@@ -339,11 +344,8 @@ export class RoomStore implements RoomMembers {
   }
 
   async #loadRoom(roomId: RoomId): Promise<Room | undefined> {
-    const [stored, tail = []] = await this.#storage.read([rooms, roomTails], (tx) =>
-      Promise.all([tx.get(rooms, roomId), tx.get(roomTails, roomId)]),
-    )
+    const stored = await this.#storage.read([rooms], (tx) => tx.get(rooms, roomId))
     if (!stored) return undefined
-    for (const [position, event] of tail) if (!this.#records.has(event.eventId)) this.#record(position, event)
     const room = await this.#roomOf(stored)
     this.#rooms.set(roomId, room)
     return room
