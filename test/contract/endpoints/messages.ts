@@ -228,7 +228,11 @@ export const sending: Rows = {
     request: async (world) => ({ params: { ...(await world.freshRoom()), txnId: world.fresh('txn') }, body: { reason: 'typo' } }),
     others: 'refused',
     errors: {
-      '404 M_NOT_FOUND': async (world) => ({ params: { ...(await world.room()), eventId: '$none', txnId: world.fresh('txn') }, body: {} }),
+      '404 M_NOT_FOUND': async (world) => ({
+        as: world.bob,
+        params: { ...(await world.room()), eventId: '$none', txnId: world.fresh('txn') },
+        body: {},
+      }),
       '403 M_FORBIDDEN': async (world) => ({ as: world.bob, params: { ...(await world.room()), txnId: world.fresh('txn') }, body: {} }),
     },
   },
