@@ -78,6 +78,13 @@ const features: Record<string, () => Promise<void>> = {
     const told = await slide({ lists: { all: { ranges: [[0, 99]], timeline_limit: 1, required_state: [] } } })
     expect(at(told, 'rooms', roomId, 'timeline')).toHaveLength(1)
   },
+  // Rooms shared with another user.
+  'uk.half-shot.msc2666.query_mutual_rooms': async () => {
+    const { roomId } = await world.room()
+    await world.must(bob, 'POST', `${v3}/join/${encode(roomId)}`, {})
+    const uri = `${unstable}/uk.half-shot.msc2666/user/mutual_rooms?user_id=${encode(bob.userId)}`
+    expect((await world.must(alice, 'GET', uri)).joined).toContain(roomId)
+  },
 }
 
 const slide = (body: JsonObject) => world.must(alice, 'POST', `${unstable}/org.matrix.simplified_msc3575/sync`, body)
@@ -186,8 +193,9 @@ test('every flag and every capability has a row here, and there is no row more',
 test('all that is served beside the specification is told of', async () => {
   const { client } = await world.home.homeserver.endpoints()
   const prefixes = routesOf(client).flatMap(({ path }) => path.match(/^\/_matrix\/client\/unstable\/([^/]+)/)?.[1] ?? [])
-  const told = new Set(shown.map((flag) => flag.replace(/^.*msc/, 'msc')))
-  const missing = [...new Set(prefixes)].filter((prefix) => !told.has(prefix.replace(/^.*msc/, 'msc')) && !(prefix in untold))
+  const proposal = (name: string) => name.match(/msc\d+/)?.[0] ?? name
+  const told = new Set(shown.map(proposal))
+  const missing = [...new Set(prefixes)].filter((prefix) => !told.has(proposal(prefix)) && !(prefix in untold))
   expect(missing).toEqual([])
 })
 

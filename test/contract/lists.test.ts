@@ -60,6 +60,7 @@ const bounds: Readonly<Record<string, readonly Bound[]>> = {
   'GET /_matrix/client/v1/rooms/:roomId/threads': [pages.relations],
   'GET /_matrix/client/v1/rooms/:roomId/hierarchy': ['limits in spaces.ts'],
   'GET /_matrix/client/v1/mutual_rooms': ['mostMutual in spaces.ts'],
+  [`GET ${unstable}/uk.half-shot.msc2666/user/mutual_rooms`]: ['mostMutual in spaces.ts'],
   [`GET ${v3}/publicRooms`]: [pages.directory],
   [`POST ${v3}/publicRooms`]: [pages.directory],
   [`POST ${v3}/search`]: ['limits in room-search-answer.ts'],
@@ -128,4 +129,10 @@ test('rooms shared with another user come in pages, each once', async () => {
   const joined = [first.joined, second.joined].flatMap((rooms) => (Array.isArray(rooms) ? rooms : []))
   expect([joined.length, new Set(joined).size, first.count, second.next_batch]).toEqual([103, 103, 103, undefined])
   expect(first.joined).toHaveLength(100)
+  const draft = (token?: JsonValue) => {
+    const query = { user_id: bob.userId, ...(typeof token === 'string' ? { batch_token: token } : {}) }
+    return world.must(alice, 'GET', uriOf(`${unstable}/uk.half-shot.msc2666/user/mutual_rooms`, { query }))
+  }
+  const { joined: firstPage, next_batch_token: token } = await draft()
+  expect([firstPage, await draft(token)]).toEqual([first.joined, { joined: second.joined }])
 })

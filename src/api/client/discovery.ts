@@ -18,6 +18,7 @@ const unstableFeatures: JsonObject = {
   'org.matrix.msc4354': true,
   'org.matrix.msc4429': true,
   'org.matrix.simplified_msc3575': true,
+  'uk.half-shot.msc2666.query_mutual_rooms': true,
 }
 
 export interface DiscoveryDeps {

@@ -4,6 +4,7 @@ import type { Directory } from '../../rooms/directory.ts'
 import type { RoomStore } from '../../rooms/room-store.ts'
 import type { Spaces } from '../../rooms/spaces.ts'
 import { forbidden, invalidParam, notFound } from '../../spec/errors.ts'
+import type { UserId } from '../../spec/event.ts'
 import { isCompliantUserId, isRoomId } from '../../spec/identifiers.ts'
 import { SharedRooms } from '../../sync/shared-rooms.ts'
 import { booleanText, bounded, numberText, roomIdOf, serverNames, tokenText } from './room-fields.ts'
@@ -22,7 +23,7 @@ const nobody = ''
 
 /** Rooms seen from outside: spaces, summaries, rooms in common. */
 export function spaceEndpoints(deps: SpacesDeps): Endpoint[] {
-  return [hierarchyEndpoint(deps), summaryEndpoint(deps), mutualRoomsEndpoint(deps)]
+  return [hierarchyEndpoint(deps), summaryEndpoint(deps), ...mutualRoomsEndpoints(deps)]
 }
 
 function hierarchyEndpoint({ spaces }: SpacesDeps): Endpoint {
@@ -75,23 +76,37 @@ function summaryEndpoint({ spaces, directory, store }: SpacesDeps): Endpoint {
 /** Rooms in a page of those shared with another user. */
 const mostMutual = 100
 
-function mutualRoomsEndpoint({ store }: SpacesDeps): Endpoint {
-  return forUser({
-    method: 'GET',
-    path: '/_matrix/client/v1/mutual_rooms',
-    query: v.object({ user_id: v.string(), from: v.optional(tokenText) }),
-    handle: async ({ session, query }) => {
-      const { user_id: other, from } = query
-      if (from !== undefined && !isRoomId(from)) throw invalidParam('This is no token of ours')
-      if (other === session.userId) throw invalidParam('You share all of your rooms with yourself')
-      if (!isCompliantUserId(other)) throw invalidParam('This is not a user id')
-      const shared = await (await SharedRooms.of(store, await store.joinedRooms(session.userId))).sharedWith(other)
-      const rest = shared.sort().filter((roomId) => from === undefined || roomId > from)
-      const joined = rest.slice(0, mostMutual)
-      const last = joined.at(-1)
-      return { joined, count: shared.length, ...(last && rest.length > joined.length ? { next_batch: last } : {}) }
-    },
-  })
+function mutualRoomsEndpoints({ store }: SpacesDeps): Endpoint[] {
+  const pageOf = async (userId: UserId, other: string, from: string | undefined) => {
+    if (from !== undefined && !isRoomId(from)) throw invalidParam('This is no token of ours')
+    if (other === userId) throw invalidParam('You share all of your rooms with yourself')
+    if (!isCompliantUserId(other)) throw invalidParam('This is not a user id')
+    const shared = await (await SharedRooms.of(store, await store.joinedRooms(userId))).sharedWith(other)
+    const rest = shared.sort().filter((roomId) => from === undefined || roomId > from)
+    const joined = rest.slice(0, mostMutual)
+    return { joined, count: shared.length, next: rest.length > joined.length ? joined.at(-1) : undefined }
+  }
+  return [
+    forUser({
+      method: 'GET',
+      path: '/_matrix/client/v1/mutual_rooms',
+      query: v.object({ user_id: v.string(), from: v.optional(tokenText) }),
+      handle: async ({ session, query }) => {
+        const { joined, count, next } = await pageOf(session.userId, query.user_id, query.from)
+        return { joined, count, ...(next ? { next_batch: next } : {}) }
+      },
+    }),
+    // As it was while MSC2666 was a draft (Synapse's `rest/client/mutual_rooms.py`): clients still ask under that name.
+    forUser({
+      method: 'GET',
+      path: '/_matrix/client/unstable/uk.half-shot.msc2666/user/mutual_rooms',
+      query: v.object({ user_id: v.string(), batch_token: v.optional(tokenText) }),
+      handle: async ({ session, query }) => {
+        const { joined, next } = await pageOf(session.userId, query.user_id, query.batch_token)
+        return { joined, ...(next ? { next_batch_token: next } : {}) }
+      },
+    }),
+  ]
 }
 
 /** A token holds for the walk that it was made in. */

@@ -121,6 +121,11 @@ export const userData: Rows = {
     others: 'own',
     errors: { '400 M_INVALID_PARAM': ({ alice }) => ({ query: { user_id: alice.userId } }) },
   },
+  'GET /_matrix/client/unstable/uk.half-shot.msc2666/user/mutual_rooms': {
+    request: ({ bob }) => ({ query: { user_id: bob.userId } }),
+    others: 'own',
+    errors: { '400 M_INVALID_PARAM': ({ bob }) => ({ query: { user_id: bob.userId, batch_token: 'x' } }) },
+  },
   [`POST ${path}/users/:userId/report`]: {
     request: ({ bob }) => ({ params: { userId: bob.userId }, body: { reason: 'rude' } }),
     others: 'anyone',
