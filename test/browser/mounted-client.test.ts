@@ -6,20 +6,12 @@ import pino from 'pino'
 import { checkConfig } from '../../relay/config.ts'
 import { startRelay } from '../../relay/relay.ts'
 import { startStaticServer } from '../../scripts/serve.ts'
+import { makeHomeserver } from './support/first-visit.ts'
 import { hydrogen as test } from './support/hydrogen.ts'
 
 const password = 'wonderland-7'
 /** Hydrogen makes thumbnails of this width itself, for encrypted pictures. */
 const thumbnailWidth = 400
-
-/** What a visitor does before a client that is mounted is theirs: a homeserver, and its recovery key kept. */
-async function makeHomeserver(page: Page): Promise<void> {
-  await page.getByRole('button', { name: 'Begin' }).click()
-  await page.getByLabel('Recovery key').waitFor()
-  const groups = await page.getByLabel('Recovery key').getByRole('listitem').allTextContents()
-  await page.getByLabel('Last group of the key').fill(groups.at(-1) ?? '')
-  await page.getByRole('button', { name: 'I have kept it' }).click()
-}
 
 /** An account, made as any client of the page could: Hydrogen has no form for that. Resolves with its user id and an access token. */
 function register(page: Page, username: string): Promise<{ user_id: string; access_token: string }> {
