@@ -24,6 +24,11 @@ export interface RoomFindings {
   readonly residents: number
 }
 
+interface World {
+  readonly model: RoomModel
+  readonly serversOf: (state: StateTrie) => ReadonlySet<string>
+}
+
 /** Holds all that the servers have of a room against the model, and against each other. */
 export function checkRoom(
   model: RoomModel,
@@ -36,7 +41,7 @@ export function checkRoom(
   const residents = views.filter((view) => isResident(view.server, view))
   const circle = largestCircle(residents)
   for (const view of circle) faults.push(...missingFaults(view, { model, senders: views, serversOf }))
-  faults.push(...disagreements(model, circle))
+  faults.push(...disagreements(circle, { model, serversOf }))
   return { faults, agreeing: circle.map(({ server }) => server), residents: residents.length }
 }
 
@@ -119,23 +124,14 @@ function everyTrue(verdicts: boolean[] | Promise<boolean[]>): boolean {
  * Who was in the room where one of the others sent an event has it. What a server sent that an ACL banned at the time was refused,
  * and comes only if later events of others lead to it.
  */
-function missingFaults(
-  view: RoomView,
-  world: {
-    readonly model: RoomModel
-    readonly senders: readonly RoomView[]
-    readonly serversOf: (state: StateTrie) => ReadonlySet<string>
-  },
-): string[] {
+function missingFaults(view: RoomView, world: World & { readonly senders: readonly RoomView[] }): string[] {
   const { model } = world
-  const acls = [...model.judged.values()].filter(({ event }) => event.type === 'm.room.server_acl')
-  const wasBanned = (server: string) => acls.some(({ event }) => !isAllowedByAcl(server, event.content))
   const referenced = model.reaches(view.room.forwardExtremities)
   return world.senders.flatMap((sender) =>
     sender.records.flatMap(({ event, stored }) => {
       const isOwn = serverNameOf(event.sender) === sender.server && stored.distributedBy === undefined
       if (!stored.live || !(isOwn || stored.distributedBy === 'us')) return []
-      if (wasBanned(sender.server) && !referenced.has(event.eventId)) return []
+      if (wasBanned(model, sender.server) && !referenced.has(event.eventId)) return []
       const before = model.judged.get(event.eventId)?.stateBefore
       if (!before || !world.serversOf(before).has(view.server)) return []
       const held = view.byId.get(event.eventId)
@@ -156,18 +152,25 @@ function largestCircle(views: readonly RoomView[]): RoomView[] {
 }
 
 /**
- * Servers that have each other in the room have the same ends of the graph, and one state, once each has spoken. Where one of them
- * may not, a branch is excused that others lack: what was sent when they were banned or not in the room is owed to them only once
- * later events lead to it.
+ * Servers that have each other in the room have the same ends of the graph, and one state, once each has spoken. A branch is excused
+ * that others lack if it was never owed to one of them, or is soft-failed there: what was sent when they were not in the room, or
+ * by who was banned, comes to them only once later events lead to it. So is any branch where one of them may not speak.
  */
-function disagreements(model: RoomModel, views: readonly RoomView[]): string[] {
+function disagreements(views: readonly RoomView[], { model, serversOf }: World): string[] {
   const [first, ...others] = views.map(acceptedSinceReturn)
   const common = [...(first ?? [])].filter((eventId) => others.every((accepted) => accepted.has(eventId)))
   const before = model.reaches(common.flatMap((eventId) => model.judged.get(eventId)?.event.prevEvents ?? []))
   const heads = common.filter((eventId) => !before.has(eventId)).sort()
   const state = model.stateAfter(heads)
   const shared = model.reaches(common)
-  const comparable = views.every(hasSpoken) ? views : views.filter(({ room }) => room.forwardExtremities.every((id) => shared.has(id)))
+  const haveSpoken = views.every(hasSpoken)
+  const isOwed = (eventId: EventId): boolean => {
+    const sent = model.judged.get(eventId)
+    if (!sent || !haveSpoken || wasBanned(model, serverNameOf(sent.event.sender) ?? '')) return false
+    const servers = serversOf(sent.stateBefore)
+    return views.every(({ server, byId }) => servers.has(server) && byId.get(eventId)?.stored.status !== 'soft-failed')
+  }
+  const comparable = views.filter(({ room }) => room.forwardExtremities.every((eventId) => shared.has(eventId) || isOwed(eventId)))
   return comparable.flatMap(({ server, room }) => {
     const faults = []
     const held = [...room.forwardExtremities].sort()
@@ -183,6 +186,11 @@ function hasSpoken({ server, records }: RoomView): boolean {
     const isOwn = serverNameOf(event.sender) === server && stored.status === 'accepted'
     return isOwn && String(event.content.body).startsWith(lastWords)
   })
+}
+
+/** Whether an ACL of the room's ever banned the server. */
+function wasBanned(model: RoomModel, server: string): boolean {
+  return [...model.judged.values()].some(({ event }) => event.type === 'm.room.server_acl' && !isAllowedByAcl(server, event.content))
 }
 
 function acceptedSinceReturn({ records }: RoomView): Set<EventId> {
